@@ -18,7 +18,7 @@ from crawler.clock import iso_utc
 
 if TYPE_CHECKING:
     from crawler.run.result import CrawlResult
-    from crawler.snapshot import DirectoryEntry, LedgerView, Manifest, ScopeRow
+    from crawler.snapshot import DirectoryEntry, LakeResult, LedgerView, Manifest, ScopeRow
     from crawler.snapshot.manifest import CrawlSelection, SkippedMember
 
 # More tables than `_MAX_TABLES` are summed by product, and only incomplete and large tables are listed.
@@ -182,6 +182,9 @@ def _print_verdict(out: Screen, summary: Mapping[str, Any]) -> None:
             safe(f"· {scopes}: {by_status}"),
         )
     out.print(safe(figures), soft_wrap=True)
+    if lake := summary.get("lake"):
+        text = f"{lake['tables_moved']} {lake['format'].capitalize()} tables moved in {duration_text(lake['seconds'])}"
+        out.print(safe(text))
     if shards := summary.get("shards"):
         out.print(safe(shards_text(shards)))
     if status != "none":
@@ -202,6 +205,12 @@ def _statuses(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
     return sorted(found.items(), key=lambda item: -item[1])
 
 
+def _lake_value(lake: LakeResult | None) -> dict[str, Any] | None:
+    if lake is None:
+        return None
+    return {"format": lake.format, "tables_moved": lake.tables_moved, "seconds": round(lake.seconds, 1)}
+
+
 def summarize(result: CrawlResult, uri: str) -> dict[str, Any]:
     """Return the result as JSON values. If nothing was committed, `tables` is empty and `status` is "none"."""
     manifest = result.manifest
@@ -213,7 +222,8 @@ def summarize(result: CrawlResult, uri: str) -> dict[str, Any]:
         "uri": uri,
         "started_at": iso_utc(result.started_at),
         "finished_at": iso_utc(result.finished_at),
-        "seconds": round((result.finished_at - result.started_at).total_seconds(), 1),
+        "seconds": round(result.seconds, 1),
+        "lake": _lake_value(result.lake),
         "rows": result.rows,
         "tables": table_entries(manifest, result.ledger) if manifest else {},
         "scopes": scope_counts(result.ledger),

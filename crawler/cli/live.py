@@ -101,6 +101,8 @@ def _short(name: str) -> str:
 
 def _headline(monitor: CrawlMonitor) -> Text:
     progress = monitor.progress
+    if monitor.lake is not None:
+        return Text(f"{monitor.lake.done}/{monitor.lake.total} lake tables moved", "bold")
     if not progress.scopes:
         return Text("identifying accounts and regions", "dim")
     line = Text(f"{progress.scopes_done}/{counted(progress.scopes, 'scope')}", "bold")

@@ -81,6 +81,12 @@ class Iceberg(Section, frozen=True, kw_only=True):
     namespace: Text | None = None
 
 
+class LakeSection(Section, frozen=True, kw_only=True):
+    """`[output.lake]`."""
+
+    mode: Annotated[Literal["replace", "append"], Meta(description='"replace" or "append"')] = "replace"
+
+
 class OutputSection(Section, frozen=True, kw_only=True):
     """`[output]`: the place of the snapshots, and their treatment of secrets."""
 
@@ -110,6 +116,7 @@ class OutputSection(Section, frozen=True, kw_only=True):
         ),
     ] = "077"
     iceberg: Iceberg | None = None
+    lake: LakeSection = LakeSection()
 
     @property
     def umask_bits(self) -> int:

@@ -7,6 +7,7 @@ OIDC, CLI profile, credentials file, ECS role.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
+import structlog
 
 from crawler.client.client import RequestCounts
 from crawler.client.credentials import DefaultSpec, Provider
@@ -25,6 +27,7 @@ from crawler.config.sections import Iceberg
 from crawler.errors import CannotResumeError, ConfigError, CredentialsError, OutputError
 from crawler.run.connection import open_connection
 from crawler.run.discovery import StsCall
+from crawler.run.progress import CrawlMonitor, LakeProgress
 from crawler.run.result import CrawlResult
 from crawler.run.system import System
 from crawler.secret_text import EVERYONE
@@ -39,7 +42,7 @@ from crawler.snapshot import (
     new_snapshot_id,
     publish_lake,
 )
-from crawler.snapshot.lake.base import LakeSettings
+from crawler.snapshot.lake.base import DEFAULT_NAMESPACE, LakeSettings
 from crawler.snapshot.lake.claim import check_lake, claim_lake
 from crawler.snapshot.location import AccessKeys, BucketLocation, bucket_place
 from crawler.snapshot.object_store import ObjectStore
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crawler.snapshot.reader import OutputLocation
+    from crawler.snapshot.s3.client import KeySource
 
 
 @asynccontextmanager
@@ -71,7 +75,7 @@ async def open_bucket(config: Config, system: System) -> AsyncIterator[ObjectSto
         async def keys() -> AccessKeys:
             return await _keys(provider, system)
 
-        yield ObjectStore(location, keys)
+        yield ObjectStore(location, _from_other_loops(keys))
 
 
 async def open_location(uri: str, system: System, config: Config | None = None) -> OutputLocation:
@@ -103,15 +107,15 @@ def iceberg_settings(config: Config, root: Path | BucketLocation) -> LakeSetting
     """Return the settings of `[output.iceberg]`, whatever the configured format."""
     given = config.output.iceberg or Iceberg()
     uri = given.catalog_uri.reveal() if given.catalog_uri is not None else ""
-    names = {"namespace": given.namespace} if given.namespace else {}
     return LakeSettings(
         "iceberg",
         root,
         uri,
         given.warehouse or "",
+        given.namespace or DEFAULT_NAMESPACE,
         umask=config.output.umask_bits,
         ca_file=config.tls.ca_file,
-        **names,
+        mode=config.output.lake.mode,
     )
 
 
@@ -136,6 +140,22 @@ async def _provider(config: Config, system: System) -> AsyncIterator[Provider]:
     async with open_connection(config, endpoint_map(config), limit_rules(config), system) as connection:
         call = StsCall(connection.client, "output", RequestCounts())
         yield connection.provider(DefaultSpec(), call)
+
+
+def _from_other_loops(source: KeySource) -> KeySource:
+    """Return a source that other threads can ask. The given one is of this event loop, and so are its requests."""
+    own = asyncio.get_running_loop()
+
+    async def keys() -> AccessKeys:
+        if asyncio.get_running_loop() is own:
+            return await source()
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_awaited(source), own))
+
+    return keys
+
+
+async def _awaited(source: KeySource) -> AccessKeys:
+    return await source()
 
 
 async def _keys(provider: Provider, system: System) -> AccessKeys:
@@ -237,14 +257,27 @@ async def publish(
     schemas: Mapping[str, Any],
     keys: Mapping[str, Sequence[str]],
     statistics: Mapping[str, Any],
+    monitor: CrawlMonitor,
 ) -> CrawlResult:
-    """Publish a committed snapshot to the lake's tables, and return the result.
+    """Publish a committed snapshot to the lake's tables, and return the result with what was done.
 
     `schemas` and `keys` are those of the tables, `statistics` those of the parts that this process wrote.
     """
-    if lake is not None and result.manifest is not None:
-        await anyio.to_thread.run_sync(publish_lake, lake, result.manifest, schemas, result.ledger, keys, statistics)
-    return result
+    if lake is None or result.manifest is None:
+        return result
+
+    def on_step(done: int, total: int) -> None:
+        monitor.lake = LakeProgress(done, total)
+
+    found = await anyio.to_thread.run_sync(
+        publish_lake, lake, result.manifest, schemas, result.ledger, keys, statistics, on_step
+    )
+    for problem in found.problems:
+        structlog.get_logger().warning("warning", reason=problem)
+    structlog.get_logger().info(
+        "lake_moved", format=found.format, tables=found.tables_moved, seconds=round(found.seconds, 1)
+    )
+    return dataclasses.replace(result, lake=found, warnings=(*result.warnings, *found.problems))
 
 
 async def open_configured_lake(config: Config, bucket: ObjectStore | None, tables: Collection[str]) -> Lake | None:
@@ -255,6 +288,8 @@ async def open_configured_lake(config: Config, bucket: ObjectStore | None, table
     settings = lake_settings(config, bucket.place if bucket is not None else config.output.path)
     if settings is None:
         return None
+    if bucket is not None and bucket.keys is not None:
+        settings = dataclasses.replace(settings, keys=bucket.keys)
     try:
         return await claim_lake(settings, bucket, tables)
     except OutputError as error:

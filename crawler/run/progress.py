@@ -42,6 +42,14 @@ class ShardsProgress:
     lost: set[int] = field(default_factory=set)
 
 
+@dataclass(frozen=True, slots=True)
+class LakeProgress:
+    """The commits of a lake's tables: how many are made, and how many there are to make."""
+
+    done: int
+    total: int
+
+
 @dataclass(slots=True)
 class CrawlMonitor:
     """The state of one crawl, which the crawl updates and a display reads.
@@ -50,7 +58,8 @@ class CrawlMonitor:
     `time_left_s` is the scheduler's estimate; 0 before the lists begin. `committed_id` is the snapshot's ID from its
     commit on. `result` is the result of the crawl from the moment on at which nothing can change it any more: the
     snapshot is committed, and a lake's tables are at it. `on_result` is called then. `shards` is None for a crawl of
-    one process. `attempt` is the number of this process's attempt at a shard, once it has begun.
+    one process. `lake` is None until the first of a lake's tables has moved. `attempt` is the number of this process's
+    attempt at a shard, once it has begun.
     """
 
     progress: CrawlProgress = field(default_factory=CrawlProgress)
@@ -63,6 +72,7 @@ class CrawlMonitor:
     on_stuck: Callable[[], object] = lambda: None
     time_left_s: Callable[[], float] = lambda: 0.0
     shards: ShardsProgress | None = None
+    lake: LakeProgress | None = None
     attempt: int = 0
 
     def finish(self, result: CrawlResult) -> CrawlResult:

@@ -56,7 +56,7 @@ async def crawl(
                 result = await CrawlRun(prepared, session, writer, monitor).run()
                 # The lake's tables are a part of the result: they move even if the crawl is cancelled after its commit.
                 with anyio.CancelScope(shield=True):
-                    result = await publish(lake, result, schemas, keys, writer.statistics)
+                    result = await publish(lake, result, schemas, keys, writer.statistics, monitor)
                 return monitor.finish(result)
     except BaseExceptionGroup as group:
         raise unwrap_group(group) from None

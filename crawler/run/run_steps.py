@@ -128,7 +128,7 @@ async def publish_run(
 ) -> CrawlResult:
     """Move the lake's tables, and end the run. The result is certain before."""
     with anyio.CancelScope(shield=True):
-        result = await publish(lake, result, prepared.schemas, prepared.keys, {})
+        result = await publish(lake, result, prepared.schemas, prepared.keys, {}, monitor)
         try:
             await end_run(run, result)
         except OutputError as error:  # the next process of the run ends it, or a crawl of another day

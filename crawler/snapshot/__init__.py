@@ -21,7 +21,7 @@ from crawler.snapshot.folder.destination import FolderDestination
 from crawler.snapshot.folder.preflight import check_output
 from crawler.snapshot.journal import ChildList, JournalEntry
 from crawler.snapshot.lake.base import Lake, LakeSettings
-from crawler.snapshot.lake.publish import open_lake
+from crawler.snapshot.lake.publish import LakeResult, open_lake
 from crawler.snapshot.lake.publish import publish as publish_lake
 from crawler.snapshot.layout import new_snapshot_id
 from crawler.snapshot.ledger import LEDGER_SCHEMA, Ledger, LedgerView, ScopeRow, TableFigures
@@ -55,6 +55,7 @@ __all__ = [
     "FolderDestination",
     "JournalEntry",
     "Lake",
+    "LakeResult",
     "LakeSettings",
     "Ledger",
     "LedgerView",

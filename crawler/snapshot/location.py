@@ -109,10 +109,14 @@ def _oss(uri: str, bucket: str, prefix: str, environ: Mapping[str, str]) -> Buck
         scheme, host = "https", f"oss-{region}.aliyuncs.com"
     if not region:
         raise ConfigError(_NO_REGION)
-    # The endpoint of the S3 protocol; users set the native one.
-    host = f"s3.{host}" if host.startswith("oss-") and host.endswith(".aliyuncs.com") else host
     keys = _keys_of(environ, "OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "OSS_SESSION_TOKEN")
-    return BucketLocation(uri, "oss", bucket, prefix, region, f"{scheme}://{bucket}.{host}", True, keys)
+    return BucketLocation(uri, "oss", bucket, prefix, region, oss_origin(scheme, bucket, host), True, keys)
+
+
+def oss_origin(scheme: str, bucket: str, host: str) -> str:
+    """Return the address of a bucket on OSS, at the endpoint of the S3 protocol; users set the native one."""
+    host = f"s3.{host}" if host.startswith("oss-") and host.endswith(".aliyuncs.com") else host
+    return f"{scheme}://{bucket}.{host}"
 
 
 def _s3(uri: str, bucket: str, prefix: str, environ: Mapping[str, str], home: Path) -> BucketLocation:

@@ -26,13 +26,12 @@ from crawler.snapshot.s3.client import USABLE_TAG, NoAnswerError, S3Client, Stor
 from crawler.snapshot.s3.multipart import MultipartUpload
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
     from mmap import mmap
 
-    from crawler.snapshot.location import AccessKeys, BucketLocation
-
-    KeySource = Callable[[], Awaitable[AccessKeys]]
+    from crawler.snapshot.location import BucketLocation
+    from crawler.snapshot.s3.client import KeySource
 
 _CREATE_ATTEMPTS = 3
 # The limit of a small request with all its retries. The request of a part has a limit of its own.
@@ -98,6 +97,7 @@ class ObjectStore:
 
     def __init__(self, place: BucketLocation, keys: KeySource | None = None) -> None:
         self.place = place
+        self.keys = keys
         self._client = S3Client(place, keys)
 
     @property

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crawler.snapshot.lake.base import OWN_TABLES
+from crawler.snapshot.lake.own_tables import remove_rows
 from crawler.snapshot.layout import STAGING, is_snapshot_id, manifest_path, staged, started_at
 from crawler.snapshot.manifest import is_unpublished_part
 from crawler.snapshot.reader import list_snapshots, read_manifest, storage_of
@@ -90,6 +92,7 @@ def expire_from(lakes: Sequence[Lake], root: OutputLocation, plan: PrunePlan) ->
         tables = _tables_of(root, expired)
         for lake in lakes:
             lake.expire(tables, expired)
+        remove_rows(root, expired)
 
 
 def _tables_by_content(
@@ -108,7 +111,9 @@ def _tables_by_content(
 
 
 def _tables_of(root: OutputLocation, snapshot_ids: Iterable[str]) -> list[str]:
-    return sorted({table for snapshot_id in snapshot_ids for table in read_manifest(root, snapshot_id).tables})
+    """Return the lake's own tables, and those that any of the snapshots has."""
+    found = {table for snapshot_id in snapshot_ids for table in read_manifest(root, snapshot_id).tables}
+    return [*OWN_TABLES, *sorted(found)]
 
 
 def _dead_crawls(root: OutputLocation, now: datetime) -> list[str]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from crawler.snapshot.location import BucketLocation
     from crawler.snapshot.manifest import CrawlSelection, Manifest, PartFile
+    from crawler.snapshot.s3.client import KeySource
 
 
 class Storage(Protocol):
@@ -91,11 +92,14 @@ class Folder:
 
 
 class BucketReader:
-    """An output in a bucket. The location must have keys, or the machine a role. `store` is for `wait_for`."""
+    """An output in a bucket. The location must have keys, or `keys` return them, or the machine have a role.
 
-    def __init__(self, place: BucketLocation) -> None:
+    `store` is for `wait_for`.
+    """
+
+    def __init__(self, place: BucketLocation, keys: KeySource | None = None) -> None:
         self.place = place
-        self.store = ObjectStore(place)
+        self.store = ObjectStore(place, keys)
 
     def __str__(self) -> str:
         return self.place.uri

@@ -14,7 +14,7 @@ from tests.support.config_keys import struct_keys
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text().split("\n## Configuration\n", 1)[1]
 SECTIONS = dict(re.findall(r"^### `\[+([\w.]+)\]+`\n(.*?)(?=^###|\Z)", PAGE, re.MULTILINE | re.DOTALL))
-NESTED = {"accounts", "organization", "iceberg", "credentials"}
+NESTED = {"accounts", "organization", "iceberg", "lake", "credentials"}
 
 
 def rows(section):
@@ -31,7 +31,7 @@ def test_every_key_of_the_code_is_on_the_page():
 
 
 def test_every_section_of_the_code_is_on_the_page():
-    assert SECTIONS.keys() == {*Settings.__struct_fields__, "accounts.credentials", "output.iceberg"}
+    assert SECTIONS.keys() == {*Settings.__struct_fields__, "accounts.credentials", "output.iceberg", "output.lake"}
 
 
 @pytest.mark.parametrize("section", SECTIONS)

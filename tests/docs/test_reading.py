@@ -264,10 +264,11 @@ def test_delta_is_read_and_travels_in_time(crawled):
 def test_configuration_that_is_shown_loads():
     account = '\n[[accounts]]\nid = "1"\n'
     blocks = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     loaded = [parse_config(block + account, source="reading.md", environ={}) for block in blocks]
     assert loaded[0].output.is_bucket
     assert loaded[1].output.iceberg is not None
     assert json.dumps(loaded[1].public()["output"]["iceberg"]) == json.dumps(
         {"catalog_uri": "***", "warehouse": "lake", "namespace": "acs_inventory"}
     )
+    assert loaded[2].output.lake.mode == "append"

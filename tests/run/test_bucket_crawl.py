@@ -124,6 +124,23 @@ async def test_keys_for_oss_come_from_where_the_crawl_has_its_own(cloud, monkeyp
         assert (await output.open()).manifest == result.manifest
 
 
+async def test_iceberg_tables_on_oss_move_with_the_keys_of_the_default_chain(cloud, tmp_path):
+    """The chain is asked in the crawl's event loop, while the tables move in another thread."""
+    store = FakeStore("oss")
+    async with served(store) as environ:
+        names = {"ALIBABA_CLOUD_ACCESS_KEY_ID": KEY_ID, "ALIBABA_CLOUD_ACCESS_KEY_SECRET": KEY_SECRET}
+        where = {name: environ[name] for name in ("OSS_ENDPOINT", "OSS_REGION")}
+        output = Output(cloud, "oss://inventory/lake", {**where, **names})
+        iceberg = f'[output.iceberg]\ncatalog_uri = "sqlite:///{tmp_path}/catalog.db"\n'
+        config = output.config(iceberg).with_overrides(output_format="iceberg")
+        result = await crawl(config, output.surroundings)
+        assert result.exit_code == 0
+        await crawl(config, output.surroundings)
+    moved = [key for key in store.objects if "/fc_functions/metadata/" in key]
+    assert len([key for key in moved if "snap-" in key]) == 2
+    assert not store.uploads
+
+
 async def test_bucket_that_cannot_be_written_is_exit_2_before_anything_is_asked(cloud, monkeypatch):
     """F55"""
     store = FakeStore("s3")

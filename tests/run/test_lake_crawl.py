@@ -9,7 +9,12 @@ from deltalake import DeltaTable
 from pyiceberg.catalog import load_catalog
 
 from crawler.catalog import load_catalog as load_operations
+from crawler.cli.crawl_summary import summarize
+from crawler.cli.live import _headline
 from crawler.run import run_steps
+from crawler.run.progress import CrawlMonitor
+from crawler.run.run import crawl
+from crawler.run.system import System
 from crawler.snapshot import LakeSettings, open_lake, publish_lake
 from tests.support.crawl_runner import SMALL, fast_cloud, site
 from tests.support.shared_crawls import many_accounts, shared_output
@@ -119,3 +124,28 @@ class Stopped(BaseException):
 def own_catalog(output):
     place = (output / "_iceberg").resolve()
     return load_catalog("acs-inventory", type="sql", uri=f"sqlite:///{place}/catalog.db")
+
+
+@pytest.mark.parametrize("kind", ["iceberg", "delta"])
+async def test_the_commits_of_a_lake_count_in_the_time_and_are_shown(tmp_path, kind):
+    async with site(tmp_path, fast_cloud(accounts=(SMALL,), regions=("cn-hangzhou",))) as cloud:
+        more = '[output.lake]\nmode = "append"\n'
+        config = cloud.config(more, tables=["fc_layers"]).with_overrides(output_format=kind)
+        monitor = CrawlMonitor()
+        result = await crawl(config, System(environ={}, home=tmp_path), monitor)
+        assert (monitor.lake.done, monitor.lake.total) == (3, 3)
+        assert "3/3 lake tables moved" in _headline(monitor).plain
+        again = await cloud.crawl(config)
+    summary = summarize(result, "x")
+    assert (summary["lake"]["format"], summary["lake"]["tables_moved"]) == (kind, 3)
+    own_s = (result.finished_at - result.started_at).total_seconds()
+    assert result.seconds == pytest.approx(own_s + result.lake.seconds)
+    rows, times = lake_rows(cloud.output, kind)
+    assert len(rows) == result.rows + again.rows
+    assert times == (1 if kind == "delta" else 2)
+
+
+async def test_a_crawl_without_a_lake_has_none_in_its_summary(tmp_path):
+    async with site(tmp_path, fast_cloud(accounts=(SMALL,), regions=("cn-hangzhou",))) as cloud:
+        result = await cloud.crawl(cloud.config(tables=["fc_layers"]))
+    assert summarize(result, "x")["lake"] is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -17,12 +17,24 @@ if TYPE_CHECKING:
 
     from crawler.snapshot.manifest import PartFile
     from crawler.snapshot.rows.statistics import PartStatistics
+    from crawler.snapshot.s3.client import KeySource
 
 # The property of a commit that names the snapshot.
 SNAPSHOT_PROPERTY = "acs-inventory.snapshot-id"
 # The folder of the catalog and the metadata of Iceberg tables that need no other place.
 ICEBERG = "_iceberg"
+# The folder of what only the lake needs: the output's record, and the files of the lake's own tables.
+FOLDER = "_lake"
 DEFAULT_NAMESPACE = "acs_inventory"
+# The lake's own tables: the coverage of each snapshot, and the snapshots themselves. Each crawl adds rows to them. Some
+# catalogs refuse a name that begins with an underscore, such as that of S3 Tables.
+SCOPES = "scopes"
+SNAPSHOT_TABLE = "snapshots"
+OWN_TABLES = (SCOPES, SNAPSHOT_TABLE)
+# The column of a table with the rows of many snapshots that its files don't have.
+SNAPSHOT_DATE = "snapshot_date"
+
+LakeMode = Literal["replace", "append"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -30,6 +42,8 @@ class LakeSettings:
     """A lake over an output. There is no `repr`, since the catalog's URI may contain a password.
 
     `output_id` is the ID of the output (see `identity`), empty if it has none. `umask` is that of a local output.
+    `keys` returns the keys of a bucket whose location has none; they are asked for as long as tables move. `mode`: a
+    snapshot's rows replace those of the table, or are added to those of older snapshots.
     """
 
     format: Literal["iceberg", "delta"]
@@ -41,13 +55,15 @@ class LakeSettings:
     umask: int = 0o077
     # Certificate authorities of a REST catalog, in place of the system's.
     ca_file: Path | None = None
+    keys: KeySource | None = field(default=None, compare=False)
+    mode: LakeMode = field(default="replace", compare=False)
 
     @property
     def base(self) -> str:
         """The output as a location for other libraries, without a slash at its end. See `places`."""
         if isinstance(self.root, Path):
             return f"file://{self.root.resolve()}"
-        return f"s3://{self.root.bucket}/{self.root.prefix}".rstrip("/")
+        return f"{self.root.kind}://{self.root.bucket}/{self.root.prefix}".rstrip("/")
 
     @property
     def has_own_catalog(self) -> bool:
@@ -61,6 +77,7 @@ class TableContent:
 
     `order` are the columns by which the rows of a part are sorted. `statistics` returns those of a file; it may have to
     read the file, and raises OutputError. With `now`, the table leaves a snapshot from the future, as LATEST does.
+    `is_added`: the rows of other snapshots stay, and `committed` are the snapshots of the output.
     """
 
     table: str
@@ -70,6 +87,13 @@ class TableContent:
     statistics: Callable[[PartFile], PartStatistics]
     snapshot_id: str
     now: datetime | None = None
+    is_added: bool = False
+    committed: Collection[str] = ()
+
+    @property
+    def folder(self) -> str:
+        """The folder of the table's files in the output."""
+        return folder_of(self.table)
 
     def is_reached(self, current: str) -> bool:
         """Return whether a table at the snapshot `current`, or at none (""), stays as it is."""
@@ -86,8 +110,15 @@ class Lake(Protocol):
         """Raise ConfigError if any of these tables belongs to another output, or can't be written safely."""
         ...
 
-    def move(self, content: TableContent) -> None:
-        """Make this the table's content by one commit, unless it has that of the snapshot or of a newer one."""
+    def move(self, content: TableContent) -> bool:
+        """Make this the table's content, or a part of it, by one commit. Return False if it is so already.
+
+        Content that replaces another one doesn't replace that of a newer snapshot.
+        """
+        ...
+
+    def recorded(self) -> set[str]:
+        """Return the snapshots of which the lake's own tables have the rows."""
         ...
 
     def named(self, tables: Iterable[str], expiring: Collection[str]) -> dict[str, set[str]]:
@@ -99,5 +130,10 @@ class Lake(Protocol):
         ...
 
     def expire(self, tables: Iterable[str], snapshot_ids: Collection[str]) -> None:
-        """Remove the versions of these tables that name files of these snapshots, none of which is in `named`."""
+        """Remove these snapshots, none of which is in `named`: their rows, and the versions that name their files."""
         ...
+
+
+def folder_of(table: str) -> str:
+    """Return the folder of a table's files, relative to the output."""
+    return f"{FOLDER}/{table}" if table in OWN_TABLES else table

@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from crawler.snapshot.location import BucketLocation
+from crawler.snapshot.s3.machine_role import MachineKeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,12 +33,17 @@ def open_bound(name: str, properties: dict[str, Any], settings: LakeSettings) ->
     """
     from pyiceberg.utils.config import Config, merge_config
 
-    from crawler.snapshot.lake.bucket_io import PLACE, BucketIO
+    from crawler.snapshot.lake.bucket_io import KEYS, PLACE, BucketIO
 
     found: dict[str, Any] = {**merge_config(Config().get_catalog_config(name) or {}, {**properties})}
     if isinstance(settings.root, BucketLocation):
         # pyiceberg's SQL catalog makes its reader of metadata from these, without a call of `_load_file_io`.
         found |= {PLACE: settings.root, "py-io-impl": f"{BucketIO.__module__}.{BucketIO.__name__}"}
+        # One source for all tables: each would ask for the machine's role by itself.
+        found[KEYS] = settings.keys or MachineKeys(settings.root).get
+    else:
+        # A folder is read as `places` has checked, whatever pyiceberg's own configuration says.
+        found["py-io-impl"] = "pyiceberg.io.pyarrow.PyArrowFileIO"
     if settings.ca_file is not None:
         found["ssl"] = {**found.get("ssl", {}), _BUNDLE: str(settings.ca_file)}
     kinds = {"rest": _rest_catalog, "sql": _sql_catalog}
@@ -83,9 +89,9 @@ def _rest_catalog() -> Callable[..., Catalog]:
 def _file_io(own: dict[str, Any], given: dict[str, Any]) -> FileIO:
     from pyiceberg.io.pyarrow import PyArrowFileIO
 
-    from crawler.snapshot.lake.bucket_io import PLACE, BucketIO
+    from crawler.snapshot.lake.bucket_io import KEYS, PLACE, BucketIO
 
     if PLACE in own:
-        return BucketIO({**own, **given, PLACE: own[PLACE]}, given)
+        return BucketIO({**own, **given, PLACE: own[PLACE], KEYS: own[KEYS]}, given)
     # Local files need none of what a catalog may say.
     return PyArrowFileIO({name: value for name, value in own.items() if isinstance(value, str)})

@@ -1,4 +1,7 @@
-"""The files of an Iceberg table in a bucket, for pyiceberg: each access is one of `crawler.snapshot.s3`."""
+"""The files of an Iceberg table in a bucket, for pyiceberg: each access is one of `crawler.snapshot.s3`.
+
+Locations begin with `s3://` or `oss://`, whichever store it is: some engines know one of them, some the other.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from urllib.parse import urlsplit
 from pyiceberg.io import FileIO, InputFile, OutputFile
 
 from crawler.errors import OutputError
-from crawler.snapshot.location import AccessKeys, BucketLocation
+from crawler.snapshot.location import AccessKeys, BucketLocation, oss_origin
 from crawler.snapshot.s3.client import S3Client, StoreRefusedError
 from crawler.snapshot.s3.connection import wait_for
 from crawler.text import LOOPBACK_HOST
@@ -21,10 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
+    from crawler.snapshot.s3.client import KeySource
+
 PLACE = "acs-inventory.place"
-_LOCATION = re.compile(r"s3a?://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.+)")
+KEYS = "acs-inventory.keys"
+_LOCATION = re.compile(r"(?:s3a?|oss)://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.+)")
 _SIZE = re.compile(r"bytes (?:[0-9]+-[0-9]+|\*)/([0-9]{1,18})")
 _BUFFER_BYTES = 256 * 1024
+# The names of Iceberg's own module for OSS.
+_OSS_KEY_ID, _OSS_SECRET, _OSS_TOKEN = "client.access-key-id", "client.access-key-secret", "client.security-token"
 # Metadata of Iceberg: JSON and Avro files of some megabytes.
 _MOST_BYTES = 256 * 1024 * 1024
 
@@ -32,12 +40,14 @@ _MOST_BYTES = 256 * 1024 * 1024
 class BucketIO(FileIO):
     """See `FileIO`. The property `PLACE` is the location of an output in a store, whose other buckets may be named.
 
+    The property `KEYS` is the source of the keys that the location doesn't have; it is asked for each request.
     `given` are the properties that a catalog gave for one table, with keys of its own perhaps.
     """
 
     def __init__(self, properties: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> None:
         super().__init__(dict(properties))
         self._place = _with_given_keys(properties[PLACE], given or {})
+        self._keys: KeySource | None = properties.get(KEYS) if self._place.keys is None else None
         self._clients: dict[str, S3Client] = {}
 
     def new_input(self, location: str) -> _Input:
@@ -61,7 +71,7 @@ class BucketIO(FileIO):
             raise OutputError("the catalog names a file outside of a bucket; check its warehouse")
         bucket = found[1]
         if bucket not in self._clients:
-            self._clients[bucket] = S3Client(_in_bucket(self._place, bucket))
+            self._clients[bucket] = S3Client(_in_bucket(self._place, bucket), self._keys)
         return self._clients[bucket], found[2]
 
 
@@ -205,16 +215,23 @@ def _as_missing(error: StoreRefusedError, location: str) -> Exception:
 def _with_given_keys(place: BucketLocation, given: Mapping[str, Any]) -> BucketLocation:
     """Return the location with the keys and the endpoint of the catalog, where it gives keys; none is mixed."""
     texts = {name: value for name, value in given.items() if isinstance(value, str)}
-    key_id, secret = texts.get("s3.access-key-id", ""), texts.get("s3.secret-access-key", "")
+
+    def first(*names: str) -> str:
+        return next(filter(None, (texts.get(name, "") for name in names)), "")
+
+    key_id, secret = first("s3.access-key-id", _OSS_KEY_ID), first("s3.secret-access-key", _OSS_SECRET)
     if not key_id or not secret:
         return place
-    keys = AccessKeys(key_id, secret, texts.get("s3.session-token", ""))
-    region = texts.get("s3.region") or texts.get("client.region") or place.region
-    endpoint = texts.get("s3.endpoint", "")
+    keys = AccessKeys(key_id, secret, first("s3.session-token", _OSS_TOKEN))
+    region = first("s3.region", "client.region") or place.region
+    endpoint = first("s3.endpoint", "oss.endpoint")
     parts = urlsplit(endpoint)
     is_own = parts.scheme == "http" and LOOPBACK_HOST.fullmatch(parts.hostname or "") is not None
     if not endpoint or (parts.scheme != "https" and not is_own):
         return dataclasses.replace(place, keys=keys, region=region)
+    if place.kind == "oss":
+        origin = oss_origin(parts.scheme, place.bucket, parts.netloc)
+        return dataclasses.replace(place, keys=keys, region=region, endpoint=origin)
     origin = f"{parts.scheme}://{parts.netloc}"
     return dataclasses.replace(place, keys=keys, region=region, endpoint=origin, is_virtual_host=False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
 
     from crawler.snapshot.lake.base import LakeSettings
-    from crawler.snapshot.location import BucketLocation
 
 CATALOG_NAME = "acs-inventory"
 OWN_FILE = f"{ICEBERG}/catalog.db"
 _IN_MEMORY = ("", ":memory:")
+# The address in DLF's documentation. It is reached from inside of a VPC only, and requests to it are signed.
+_DLF_IN_VPC = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*-vpc\.dlf\.aliyuncs\.com")
 _LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
@@ -38,7 +40,7 @@ def open_catalog(settings: LakeSettings, *, is_new: bool) -> Catalog:
     """
     from crawler.snapshot.lake.bound_catalogs import open_bound
 
-    properties = {**_address(settings, is_new=is_new), **_storage(settings.root)}
+    properties = _address(settings, is_new=is_new)
     try:
         catalog = open_bound(CATALOG_NAME, properties, settings)
         if is_new:
@@ -162,8 +164,12 @@ def _address(settings: LakeSettings, *, is_new: bool) -> dict[str, Any]:
     uri, warehouse = settings.catalog_uri, settings.warehouse
     if _is_rest(uri):
         parts = _split(uri)
-        if parts.scheme == "http" and not LOOPBACK_HOST.fullmatch(parts.hostname or ""):
-            raise ConfigError("[output.iceberg] catalog_uri must be https; plain http is for this machine only")
+        host = parts.hostname or ""
+        if parts.scheme == "http" and not LOOPBACK_HOST.fullmatch(host) and not _DLF_IN_VPC.fullmatch(host):
+            raise ConfigError(
+                "[output.iceberg] catalog_uri must be https; plain http is for this machine, and for the endpoint of "
+                "DLF in a VPC, http://REGION-vpc.dlf.aliyuncs.com"
+            )
         return {"type": "rest", "uri": uri, **({"warehouse": warehouse} if warehouse else {})}
     warehouse = warehouse or f"{settings.base}/{ICEBERG}"
     if uri:
@@ -198,17 +204,3 @@ def _make_own_file(root: Path, umask: int) -> None:
             disk.close_root()
     except OutputError as error:
         raise ConfigError(f"the catalog {root / OWN_FILE} can't be made: {error}") from None
-
-
-def _storage(root: Path | BucketLocation) -> dict[str, str]:
-    """Return pyiceberg's properties for the bucket. A folder is read as `places` has checked, by any configuration."""
-    if isinstance(root, Path):
-        return {"py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO"}
-    found = {"s3.region": root.region, "s3.endpoint": root.endpoint}
-    if root.endpoint and root.is_virtual_host:
-        found |= {"s3.endpoint": root.endpoint.replace(f"{root.bucket}.", "", 1), "s3.force-virtual-addressing": "true"}
-    if root.keys is not None:
-        found["s3.access-key-id"] = root.keys.access_key_id
-        found["s3.secret-access-key"] = root.keys.access_key_secret
-        found["s3.session-token"] = root.keys.security_token
-    return {name: value for name, value in found.items() if value}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
+from crawler.snapshot.lake.base import OWN_TABLES
 from crawler.snapshot.lake.catalog import catalog_record
 from crawler.snapshot.lake.identity import (
     check_record,
@@ -59,7 +60,7 @@ async def claim_lake(settings: LakeSettings, bucket: ObjectStore | None, tables:
 async def _open(settings: LakeSettings, tables: Collection[str]) -> Lake:
     def open_blocking() -> Lake:
         lake = open_lake(settings)
-        lake.check(tables)
+        lake.check([*tables, *OWN_TABLES])
         return lake
 
     return await anyio.to_thread.run_sync(open_blocking)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Any
+
+from crawler.snapshot.lake.base import SNAPSHOT_DATE
+from crawler.snapshot.layout import started_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,9 +20,12 @@ if TYPE_CHECKING:
 
 
 def data_files(
-    metadata: TableMetadata, base: str, parts: Iterable[tuple[PartFile, PartStatistics]]
+    metadata: TableMetadata, base: str, parts: Iterable[tuple[PartFile, PartStatistics]], snapshot_id: str
 ) -> Iterator[DataFile]:
-    """Yield the entry of each part below `base`, for a table whose partition spec has no column in use.
+    """Yield the entry of each part below `base`, all of one snapshot.
+
+    A table with the rows of many snapshots is partitioned by their date, which the files don't have as a column:
+    readers take it from the entries. No other column of a partition spec is in use.
 
     The table's properties say which columns have bounds, as for other writers of Iceberg; nested ones have counts. An
     entry doesn't claim the table's sort order: the parts of formats 1 and 2 aren't sorted by the same columns.
@@ -30,6 +37,8 @@ def data_files(
     plan = compute_statistics_plan(metadata.schema(), metadata.properties)
     ids = parquet_path_to_id_mapping(metadata.schema())
     spec = metadata.spec()
+    day = (started_at(snapshot_id).date() - date(1970, 1, 1)).days
+    partition = [day if field.name == SNAPSHOT_DATE else None for field in spec.fields]
     for file, statistics in parts:
         # A column that the table lacks is one of another release.
         columns = [(plan[ids[column.path]], column) for column in statistics.columns if column.path in ids]
@@ -37,7 +46,7 @@ def data_files(
             "content": DataFileContent.DATA,
             "file_path": f"{base}/{file.path}",
             "file_format": FileFormat.PARQUET,
-            "partition": Record(*[None] * len(spec.fields)),
+            "partition": Record(*partition),
             "record_count": file.rows,
             "file_size_in_bytes": file.bytes,
             "split_offsets": sorted(statistics.offsets),

@@ -1,6 +1,10 @@
 """Delta tables: the log is in the table's own folder, `_delta_log`, and names files of that folder by relative paths.
 
 So a copy of an output has tables of its own, and nothing needs to say to which output a table belongs.
+
+A table to which each snapshot is added has two partition columns, which are the keys of its folders: `snapshot_date`
+and `snapshot`. Their values are in the log and in no file. Each addition replaces the snapshot's partition, so that it
+may be repeated, and has a transaction with the snapshot's ID, so that two processes can't add it at once.
 """
 
 from __future__ import annotations
@@ -14,12 +18,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from crawler.errors import OutputError
-from crawler.snapshot.lake.base import SNAPSHOT_PROPERTY
+import pyarrow as pa
+
+from crawler.errors import ConfigError, OutputError
+from crawler.snapshot.lake.base import (
+    OWN_TABLES,
+    SNAPSHOT_DATE,
+    SNAPSHOT_PROPERTY,
+    SNAPSHOT_TABLE,
+    folder_of,
+)
 from crawler.snapshot.lake.delta_statistics import encode_statistics
 from crawler.snapshot.lake.modes import output_umask
 from crawler.snapshot.lake.places import check_folders
-from crawler.snapshot.layout import snapshot_in_path
+from crawler.snapshot.layout import parent, snapshot_date, snapshot_in_path
 from crawler.snapshot.s3.connection import wait_for
 from crawler.snapshot.s3.machine_role import MachineKeys
 
@@ -34,6 +46,7 @@ if TYPE_CHECKING:
     from crawler.snapshot.manifest import PartFile
 
 LOG = "_delta_log"
+PARTITIONS = [SNAPSHOT_DATE, "snapshot"]
 _ATTEMPTS = 5
 # delta-rs follows redirects, and no option stops it. So every host but the store's is behind this proxy, on a port
 # where no program can listen: a redirect to another host ends there.
@@ -53,74 +66,202 @@ class DeltaLake:
         self._options = None if isinstance(settings.root, Path) else _storage(settings.root)
 
     def check(self, tables: Iterable[str]) -> None:
-        """See `Lake.check`."""
-        check_folders(self.settings, [path for name in tables for path in (name, f"{name}/{LOG}")])
+        """See `Lake.check`. A lake without tables of its own is new, or of a release that replaced all content."""
+        folders = [*dict.fromkeys(parent(folder_of(name)) for name in tables), *map(folder_of, tables)]
+        check_folders(self.settings, [path for name in filter(None, folders) for path in (name, f"{name}/{LOG}")])
+        if self.settings.mode == "replace" and self._opened(SNAPSHOT_TABLE) is not None:
+            for name in sorted(set(tables) - set(OWN_TABLES)):
+                if (found := self._opened(name)) is not None:
+                    _raise_if_history(name, found)
+                    break
 
-    def move(self, content: TableContent) -> None:
+    def move(self, content: TableContent) -> bool:
         """See `Lake.move`. Raises OutputError if other programs keep changing the table."""
         from deltalake.exceptions import CommitFailedError
 
         for _ in range(_ATTEMPTS):
             try:
                 with output_umask(self.settings):
-                    self._commit(content)
+                    return self._commit(content)
             except CommitFailedError:
                 continue
-            return
         raise OutputError("other programs keep changing it")
 
-    def named(self, tables: Iterable[str], expiring: Collection[str]) -> dict[str, set[str]]:  # noqa: ARG002
+    def recorded(self) -> set[str]:
+        """See `Lake.recorded`."""
+        return {snapshot_in_path(path) for path in self._files(SNAPSHOT_TABLE)} - {""}
+
+    def named(self, tables: Iterable[str], expiring: Collection[str]) -> dict[str, set[str]]:
         """See `Lake.named`: the snapshots of the current content, since the log's older versions aren't kept."""
-        files = {name: self._files(name) for name in tables}
-        return {name: {snapshot_in_path(path) for path in paths} - {""} for name, paths in files.items()}
+        found = {}
+        for name in tables:
+            table = self._opened(name)
+            paths = _paths(table) if table is not None else []
+            gone = set(expiring) if table is not None and _has_history(table) else set()
+            found[name] = {snapshot_in_path(path) for path in paths} - {""} - gone
+        return found
 
     def missing(self, tables: Iterable[str]) -> list[tuple[str, str]]:
         """See `Lake.missing`: the files of the current content."""
         return [(name, path) for name in tables for path in self._files(name) if not Path(path).is_file()]
 
     def expire(self, tables: Iterable[str], snapshot_ids: Collection[str]) -> None:
-        """Do nothing: the log keeps its versions until its own retention ends; they can't be opened."""
+        """See `Lake.expire`. The log keeps its versions until its own retention ends; those can't be opened."""
+        for name in tables:
+            for _ in range(_ATTEMPTS):
+                table = self._opened(name)
+                if table is None or not _has_history(table) or self._dropped(table, name, snapshot_ids):
+                    break
+            else:
+                raise OutputError(f"the Delta table {name} can't be changed: other programs keep changing it")
 
-    def _files(self, table: str) -> list[str]:
-        """Return the paths of the current content; none if there is no such table. Raises OutputError."""
+    def _dropped(self, table: DeltaTable, name: str, snapshot_ids: Collection[str]) -> bool:
+        """Remove the files of snapshots from a table's content. Return False if another program was faster."""
+        from deltalake.exceptions import CommitFailedError
+        from deltalake.transaction import RemoveAction
+
+        try:
+            actions = pa.table(table.get_add_actions()).to_pylist()
+            gone = [action for action in actions if snapshot_in_path(f"/{action['path']}") in snapshot_ids]
+            removed: list[AddAction | RemoveAction] = [
+                RemoveAction(
+                    action["path"],
+                    True,
+                    0,
+                    size=action["size_bytes"],
+                    partition_values=_partition_values(snapshot_in_path(f"/{action['path']}")),
+                )
+                for action in gone
+            ]
+            if removed:
+                with output_umask(self.settings):
+                    table.create_write_transaction(removed, "append", table.schema(), partition_by=PARTITIONS)
+        except CommitFailedError:
+            return False
+        except Exception as error:  # noqa: BLE001 - of deltalake, whose texts may contain keys
+            raise OutputError(f"the Delta table {name} can't be changed ({type(error).__name__})") from None
+        return True
+
+    def _place(self, table: str) -> str:
+        return f"{self._base}/{folder_of(table)}"
+
+    def _opened(self, table: str) -> DeltaTable | None:
+        """Return a table; None if there is none. Raises OutputError."""
         from deltalake import DeltaTable
 
-        place = f"{self._base}/{table}"
+        place = self._place(table)
         try:
             if not DeltaTable.is_deltatable(place, self._options):
-                return []
-            return [unquote(path) for path in DeltaTable(place, storage_options=self._options).file_uris()]
+                return None
+            return DeltaTable(place, storage_options=self._options)
         except Exception as error:  # noqa: BLE001 - of deltalake, whose texts may contain keys
             raise OutputError(f"the Delta table {table} can't be read ({type(error).__name__})") from None
 
-    def _commit(self, content: TableContent) -> None:
-        from deltalake import CommitProperties, DeltaTable, Schema
-        from deltalake.transaction import create_table_with_add_actions
+    def _files(self, table: str) -> list[str]:
+        """Return the paths of the current content; none if there is no such table. Raises OutputError."""
+        found = self._opened(table)
+        return _paths(found) if found is not None else []
 
-        place = f"{self._base}/{content.table}"
+    def _commit(self, content: TableContent) -> bool:
+        """Move a table. Return False if there is nothing to do."""
+        from deltalake import CommitProperties, DeltaTable, Schema
+        from deltalake.transaction import Transaction, create_table_with_add_actions
+
+        place = self._place(content.table)
         found = None
         if DeltaTable.is_deltatable(place, self._options):
             found = DeltaTable(place, storage_options=self._options)
-            if content.is_reached(_current(found)):
-                return
+            if _is_reached(content, found):
+                return False
         actions = [_add(content, file) for file in content.files]
-        properties = CommitProperties(custom_metadata={SNAPSHOT_PROPERTY: content.snapshot_id})
-        columns = Schema.from_arrow(content.schema)
-        if found is not None:
-            found.create_write_transaction([*actions], "overwrite", columns, commit_properties=properties)
-        else:
+        properties = {SNAPSHOT_PROPERTY: content.snapshot_id}
+        if not content.is_added:
+            columns = Schema.from_arrow(content.schema)
+            named = CommitProperties(custom_metadata=properties)
+            if found is not None:
+                found.create_write_transaction([*actions], "overwrite", columns, commit_properties=named)
+            else:
+                create_table_with_add_actions(
+                    place, columns, actions, storage_options=self._options, commit_properties=named
+                )
+            return True
+        named = CommitProperties(
+            custom_metadata=properties, app_transactions=[Transaction(_transaction(content.snapshot_id), 1)]
+        )
+        schema = _with_partitions(content.schema)
+        if found is None or not _has_history(found):
+            # A table whose content was replaced so far begins anew, with partition columns.
             create_table_with_add_actions(
-                place, columns, actions, storage_options=self._options, commit_properties=properties
+                place,
+                Schema.from_arrow(schema),
+                actions,
+                mode="error" if found is None else "overwrite",
+                partition_by=PARTITIONS,
+                storage_options=self._options,
+                commit_properties=named,
             )
+            return True
+        found.create_write_transaction(
+            [*actions],
+            "overwrite",
+            Schema.from_arrow(_joined(pa.schema(found.schema().to_arrow()), schema)),
+            partition_by=PARTITIONS,
+            partition_filters=[("snapshot", "=", content.snapshot_id)],
+            commit_properties=named,
+        )
+        return True
+
+
+def _paths(table: DeltaTable) -> list[str]:
+    return [unquote(path) for path in table.file_uris()]
+
+
+def _has_history(table: DeltaTable) -> bool:
+    """Return whether a table has the rows of many snapshots."""
+    return SNAPSHOT_DATE in table.metadata().partition_columns
+
+
+def _raise_if_history(name: str, table: DeltaTable) -> None:
+    if _has_history(table):
+        raise ConfigError(
+            f'[output.lake] mode is "replace", and the Delta table {name} has the rows of many snapshots; set it to '
+            f'"append", or remove the folder {LOG} of each table to begin with the newest snapshot'
+        )
+
+
+def _is_reached(content: TableContent, table: DeltaTable) -> bool:
+    if not content.is_added:
+        _raise_if_history(content.table, table)
+    elif _has_history(table):
+        return table.transaction_version(_transaction(content.snapshot_id)) is not None or not content.files
+    return content.is_reached(_current(table))
+
+
+def _transaction(snapshot_id: str) -> str:
+    """Return the ID of the transaction that adds a snapshot."""
+    return f"acs-inventory/{snapshot_id}"
+
+
+def _partition_values(snapshot_id: str) -> dict[str, str | None]:
+    return {SNAPSHOT_DATE: snapshot_date(snapshot_id), "snapshot": snapshot_id}
+
+
+def _with_partitions(schema: pa.Schema) -> pa.Schema:
+    return schema.append(pa.field(SNAPSHOT_DATE, pa.date32())).append(pa.field("snapshot", pa.string()))
+
+
+def _joined(found: pa.Schema, added: pa.Schema) -> pa.Schema:
+    """Return the columns of a table, and those that a release adds."""
+    return pa.unify_schemas([found, added], promote_options="permissive")
 
 
 def _add(content: TableContent, file: PartFile) -> AddAction:
     from deltalake.transaction import AddAction
 
     return AddAction(
-        path=file.path.removeprefix(f"{content.table}/"),
+        path=file.path.removeprefix(f"{content.folder}/"),
         size=file.bytes,
-        partition_values={},
+        partition_values=_partition_values(content.snapshot_id) if content.is_added else {},
         modification_time=0,
         data_change=True,
         stats=encode_statistics(content.statistics(file), content.schema, content.order),

@@ -16,7 +16,7 @@ from crawler.snapshot.rows.statistics import PartStatistics, statistics_of
 from crawler.snapshot.s3.connection import wait_for
 
 if TYPE_CHECKING:
-    from crawler.snapshot.location import BucketLocation
+    from crawler.snapshot.lake.base import LakeSettings
     from crawler.snapshot.manifest import PartFile
 
 # The footer of most parts, in one request.
@@ -25,14 +25,16 @@ _TAIL_BYTES = 64 * 1024
 _END_BYTES = 8
 
 
-def read_statistics(root: Path | BucketLocation, file: PartFile) -> PartStatistics:
+def read_statistics(settings: LakeSettings, file: PartFile) -> PartStatistics:
     """Read the footer of a part in an output. Raises OutputError if it can't be read, or isn't the manifest's file."""
+    root = settings.root
     try:
         if isinstance(root, Path):
             with Folder(root).opened(file.path) as opened:
                 found = statistics_of(pq.read_metadata(opened))
         else:
-            found = statistics_of(pq.read_metadata(pa.BufferReader(_tail(ObjectStore(root), file))))
+            store = ObjectStore(root, settings.keys)
+            found = statistics_of(pq.read_metadata(pa.BufferReader(_tail(store, file))))
     except OSError as error:
         raise OutputError(f"can't read {file.path}: {reason_of(error)}") from error
     except pa.ArrowException as error:

@@ -1,4 +1,7 @@
-"""Iceberg tables: one catalog table per table, without partitions, with a tag per snapshot ID.
+"""Iceberg tables: one catalog table per table.
+
+A table whose content each snapshot replaces has no partitions, and a tag per snapshot ID. One to which each snapshot is
+added is described in `iceberg_history`.
 
 A part has the rows of many accounts and regions, in their order: the column bounds of its entry, and the statistics of
 its row groups, let readers skip what isn't asked for. A table of release 0.1.0 was partitioned by account and region.
@@ -13,14 +16,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crawler.errors import ConfigError, OutputError
-from crawler.snapshot.lake.base import ICEBERG, SNAPSHOT_PROPERTY
+from crawler.snapshot.lake.base import (
+    FOLDER,
+    ICEBERG,
+    OWN_TABLES,
+    SNAPSHOT_DATE,
+    SNAPSHOT_PROPERTY,
+    SNAPSHOT_TABLE,
+    folder_of,
+)
 from crawler.snapshot.lake.catalog import open_catalog, translate_errors
 from crawler.snapshot.lake.data_files import data_files
-from crawler.snapshot.lake.identity import FOLDER
+from crawler.snapshot.lake.iceberg_history import (
+    MARKED,
+    added_text,
+    added_to,
+    drop_snapshots,
+    has_history,
+    partition_by_date,
+)
 from crawler.snapshot.lake.modes import output_umask
 from crawler.snapshot.lake.places import check_folders
 from crawler.snapshot.lake.versions import (
     entries_of,
+    is_marked,
     missing_files,
     remove_tags,
     remove_versions,
@@ -31,6 +50,7 @@ from crawler.snapshot.lake.versions import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
+    import pyarrow as pa
     from pyiceberg.table import Table, Transaction
     from pyiceberg.table.snapshots import Snapshot
 
@@ -59,8 +79,10 @@ class IcebergLake:
         check_folders(self.settings, [ICEBERG, f"{ICEBERG}/{self._namespace}", *folders, *inner])
         for table in filter(None, map(self._load, names)):
             self._raise_if_foreign(table)
+            if self.settings.mode == "replace" and table.name()[-1] not in OWN_TABLES:
+                self._raise_if_history(table)
 
-    def move(self, content: TableContent) -> None:
+    def move(self, content: TableContent) -> bool:
         """See `Lake.move`. Raises OutputError if other programs keep changing the table, ConfigError as `check`."""
         from pyiceberg.exceptions import CommitFailedException, ValidationException
 
@@ -74,15 +96,29 @@ class IcebergLake:
             )
             for _ in range(_ATTEMPTS):
                 self._raise_if_foreign(found)
-                if content.is_reached(found.properties.get(SNAPSHOT_PROPERTY, "")):
-                    return
+                if self._is_reached(found, content):
+                    return False
                 try:
-                    _replace(found, content, self._base, owner)
+                    _commit(found, content, self._base, owner)
                 except (CommitFailedException, ValidationException):
                     found.refresh()
                 else:
-                    return
+                    return True
         raise OutputError("other programs keep changing it")
+
+    def _is_reached(self, table: Table, content: TableContent) -> bool:
+        if not content.is_added:
+            self._raise_if_history(table)
+        elif has_history(table.metadata):
+            return content.snapshot_id in added_to(table) or not content.files
+        elif not content.files and table.current_snapshot() is None:
+            return True
+        return content.is_reached(table.properties.get(SNAPSHOT_PROPERTY, ""))
+
+    def recorded(self) -> set[str]:
+        """See `Lake.recorded`."""
+        table = self._load(SNAPSHOT_TABLE)
+        return added_to(table) if table is not None else set()
 
     def named(self, tables: Iterable[str], expiring: Collection[str]) -> dict[str, set[str]]:
         """See `Lake.named`. Raises ConfigError if the tables belong to the place that this output is a copy of."""
@@ -91,7 +127,10 @@ class IcebergLake:
             for table in self._reachable(tables):
                 removed = {version.snapshot_id for version in self._expired(table, expiring)}
                 kept = [version for version in table.snapshots() if version.snapshot_id not in removed]
-                found[table.name()[-1]] = set().union(*(snapshots_named(table, version) for version in kept))
+                named = {version.snapshot_id: snapshots_named(table, version) for version in kept}
+                if (current := self._dropped_from(table)) is not None:
+                    named[current] -= set(expiring)
+                found[table.name()[-1]] = set().union(*named.values())
         return found
 
     def missing(self, tables: Iterable[str]) -> list[tuple[str, str]]:
@@ -114,6 +153,8 @@ class IcebergLake:
         with translate_errors("changed"), output_umask(self.settings):
             for table in self._reachable(tables):
                 if self._is_own(table):
+                    if self._dropped_from(table) is not None:
+                        drop_snapshots(table, snapshot_ids)
                     remove_tags(table, snapshot_ids)
                     remove_versions(table, self._expired(table, snapshot_ids))
 
@@ -152,10 +193,20 @@ class IcebergLake:
         if not self._is_own(table):
             raise ConfigError(self._foreign(table))
 
+    def _dropped_from(self, table: Table) -> int | None:
+        """Return the current version of our own table from which expired snapshots are dropped; None for others."""
+        is_kept_elsewhere = any(
+            reference.snapshot_id == table.metadata.current_snapshot_id and name != "main"
+            for name, reference in table.refs().items()
+        )
+        has_rows = self._is_own(table) and has_history(table.metadata) and not is_kept_elsewhere
+        return table.metadata.current_snapshot_id if has_rows else None
+
     def _expired(self, table: Table, snapshot_ids: Collection[str]) -> list[Snapshot]:
         """Return the versions of these snapshots that no reference keeps, apart from the snapshots' own tags.
 
-        A commit of release 0.1.0 made two versions, one of them without a tag: both have the snapshot's ID.
+        A commit of release 0.1.0 made two versions, one of them without a tag: both have the snapshot's ID. Of a table
+        with the rows of many snapshots, the current version has all rows that the older ones have.
         """
         if not self._is_own(table):
             return []
@@ -163,8 +214,15 @@ class IcebergLake:
         return [
             version
             for version in table.snapshots()
-            if version.snapshot_id not in kept and snapshot_of(version) in snapshot_ids
+            if version.snapshot_id not in kept and (snapshot_of(version) in snapshot_ids or is_marked(version))
         ]
+
+    def _raise_if_history(self, table: Table) -> None:
+        if has_history(table.metadata):
+            raise ConfigError(
+                f'[output.lake] mode is "replace", and the Iceberg table {".".join(table.name())} has the rows of many '
+                'snapshots; set it to "append", or drop the tables of this namespace to begin with the newest snapshot'
+            )
 
     def _foreign(self, table: Table) -> str:
         place, _ = _owner(table)
@@ -191,38 +249,59 @@ class IcebergLake:
         )
 
 
-def _replace(table: Table, content: TableContent, base: str, owner: dict[str, str]) -> None:
-    """Make this the table's content by one commit, with the snapshot's ID, and with `owner` on the table."""
+def _commit(table: Table, content: TableContent, base: str, owner: dict[str, str]) -> None:
+    """Make this the table's content, or add it, by one commit, with the snapshot's ID, and `owner` on the table.
+
+    A table whose content was replaced so far begins anew where content is added.
+    """
     from pyiceberg.table.update.snapshot import ManageSnapshots
 
-    from crawler.snapshot.lake.transactions import QuickTransaction, Replacement
+    from crawler.snapshot.lake.transactions import Addition, QuickTransaction, Replacement
 
+    is_kept = content.is_added and has_history(table.metadata)
     properties = {SNAPSHOT_PROPERTY: content.snapshot_id}
+    marks = MARKED if content.is_added else {}
     with QuickTransaction(table) as change:
         with change.update_schema() as update:
-            update.union_by_name(content.schema)
-        _describe(change, content.order)
-        with Replacement.of(change, table.io, properties) as made:
+            update.union_by_name(_with_date(content.schema) if content.is_added else content.schema)
+        _describe(change, content.order, is_added=content.is_added)
+        kind = Addition if is_kept else Replacement
+        with kind.of(change, table.io, {**properties, **marks}) as made:
             parts = ((file, content.statistics(file)) for file in content.files)
-            for entry in data_files(change.table_metadata, base, parts):
+            for entry in data_files(change.table_metadata, base, parts, content.snapshot_id):
                 made.append_data_file(entry)
+        if content.is_added:
+            before = added_to(table) & set(content.committed) if is_kept else set()
+            properties = {SNAPSHOT_PROPERTY: max({*before, content.snapshot_id})}
+            properties |= added_text({*before, content.snapshot_id})
+        else:
+            ManageSnapshots(change).create_tag(made.snapshot_id, content.snapshot_id).commit()
         change.set_properties({**owner, **properties})
-        ManageSnapshots(change).create_tag(made.snapshot_id, content.snapshot_id).commit()
 
 
-def _describe(change: Transaction, order: Sequence[str]) -> None:
+def _with_date(schema: pa.Schema) -> pa.Schema:
+    import pyarrow as pa
+
+    return schema.append(pa.field(SNAPSHOT_DATE, pa.date32()))
+
+
+def _describe(change: Transaction, order: Sequence[str], *, is_added: bool) -> None:
     """Prepare a table for files without field IDs, of many accounts each, and name the order of their rows.
 
-    The order is a wish for whoever rewrites files. A table on which another program has set one keeps it.
+    The order is a wish for whoever rewrites files. A table on which another program has set one keeps it. `is_added`:
+    the table has the rows of many snapshots.
     """
     from pyiceberg.table import TableProperties
     from pyiceberg.transforms import IdentityTransform, VoidTransform
 
     metadata = change.table_metadata
-    if partitions := [field for field in metadata.spec().fields if not isinstance(field.transform, VoidTransform)]:
+    fields = [field for field in metadata.spec().fields if not isinstance(field.transform, VoidTransform)]
+    if partitions := [field for field in fields if field.name != SNAPSHOT_DATE]:
         with change.update_spec() as spec:
             for partition in partitions:
                 spec.remove_field(partition.name)
+    if is_added:
+        partition_by_date(change)
     if metadata.sort_order().is_unsorted:
         with change.update_sort_order() as sorting:
             for column in order:
@@ -238,7 +317,7 @@ def _owner(table: Table) -> tuple[str, str]:
     if place:
         return place, output_id
     version, location = table.current_snapshot(), table.location()
-    marker = f"/{table.name()[-1]}/snapshot_date="
+    marker = f"/{folder_of(table.name()[-1])}/snapshot_date="
     entries = entries_of(table, version) if version is not None else iter(())
     place = next((entry.file_path.partition(marker)[0] for entry in entries if marker in entry.file_path), "")
     return place or (location.partition(f"/{ICEBERG}/")[0] if f"/{ICEBERG}/" in location else ""), output_id

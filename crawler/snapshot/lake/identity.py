@@ -18,7 +18,7 @@ import msgspec
 
 from crawler.errors import ConfigError, OutputError
 from crawler.snapshot.disk import Disk, make_folders, remove_tree, write_file
-from crawler.snapshot.lake.base import ICEBERG
+from crawler.snapshot.lake.base import FOLDER, ICEBERG
 from crawler.snapshot.lake.turns import locked
 from crawler.snapshot.layout import STAGING
 from crawler.snapshot.reader import storage_of
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from crawler.snapshot.object_store import ObjectStore
     from crawler.snapshot.reader import OutputLocation
 
-FOLDER = "_lake"
 _OUTPUT = f"{FOLDER}/output.json"
 _STAGED = f"{STAGING}/lake"
 _CATALOG = "catalog-"

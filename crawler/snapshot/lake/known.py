@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crawler.errors import ConfigError
-from crawler.snapshot.lake.base import ICEBERG, LakeSettings
+from crawler.snapshot.lake.base import ICEBERG, OWN_TABLES, LakeSettings, folder_of
 from crawler.snapshot.lake.delta import LOG
 from crawler.snapshot.lake.identity import check_record, read_catalogs, read_record
 from crawler.snapshot.lake.publish import require_extra
@@ -38,7 +38,8 @@ def known_lakes(location: OutputLocation, configured: LakeSettings | None) -> li
         _raise_if_unknown(location)
     found += _outside_lakes(location, outside)
     output_id = record.id if record is not None else ""
-    return [dataclasses.replace(settings, output_id=output_id, umask=iceberg.umask) for settings in found]
+    keys = None if isinstance(location, Path) else location.store.keys
+    return [dataclasses.replace(settings, output_id=output_id, umask=iceberg.umask, keys=keys) for settings in found]
 
 
 def lakes_in(location: OutputLocation) -> list[LakeSettings]:
@@ -104,4 +105,5 @@ def _has_delta(location: OutputLocation) -> bool:
     if not isinstance(location, Path) and location.place.kind == "oss":
         return False
     storage = storage_of(location)
-    return any(LOG in storage.folders(table) for table in filter(is_table, storage.folders("")))
+    folders = [*map(folder_of, OWN_TABLES), *filter(is_table, storage.folders(""))]
+    return any(LOG in storage.folders(folder) for folder in folders)

@@ -1,47 +1,53 @@
-"""The commit of a snapshot to Iceberg or Delta tables over the snapshot's own files.
+"""The commit of a snapshot to Iceberg or Delta tables over the snapshot's own files: how it is asked for.
 
-A lake table's commit only names files that the snapshot has already. A table's content is that of LATEST: partial
-snapshots and those of a narrowed crawl aren't published, since the missing rows would look deleted. Each table moves by
-one atomic commit, forwards only. The commit has the snapshot's ID, by which all tables of one crawl are found.
+`publication` has the rules. Here are the conditions of a lake, and the steps around a publication: its turn, its time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from crawler.errors import ConfigError, CrawlError, UnfinishedCommitError
+from crawler.errors import ConfigError
 from crawler.extras import how_to_install
-from crawler.snapshot.lake.base import Lake, LakeSettings, TableContent
-from crawler.snapshot.lake.catalog import reason_of
-from crawler.snapshot.lake.footers import read_statistics
+from crawler.snapshot.lake.base import Lake, LakeSettings
 from crawler.snapshot.lake.places import check_place
+from crawler.snapshot.lake.publication import Publication, unfinished
 from crawler.snapshot.lake.turns import turn_of_crawl
 from crawler.snapshot.location import BucketLocation
-from crawler.snapshot.reader import BucketReader, snapshot_ids
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from crawler.snapshot.ledger import LedgerView
-    from crawler.snapshot.manifest import Manifest, PartFile
+    from crawler.snapshot.manifest import Manifest
     from crawler.snapshot.rows.statistics import PartStatistics
 
-_SORTED_FIRST = ("account_id", "region_id")
 _MODULES = {"iceberg": "pyiceberg", "delta": "deltalake"}
+
+
+@dataclass(frozen=True, slots=True)
+class LakeResult:
+    """What a publication did: how many tables moved, and in which time. `problems` are sentences for the user."""
+
+    format: str
+    tables_moved: int
+    seconds: float
+    problems: tuple[str, ...] = ()
 
 
 def check_settings(settings: LakeSettings) -> None:
     """Raise ConfigError for a missing extra, and for an output that can't hold the format's tables. Makes nothing."""
     require_extra(settings.format)
-    if isinstance(settings.root, BucketLocation) and settings.root.kind == "oss":
+    is_on_oss = isinstance(settings.root, BucketLocation) and settings.root.kind == "oss"
+    if is_on_oss and settings.format == "delta":
         raise ConfigError(
-            f'output.format is "{settings.format}", which this version writes to local disks and S3, not to oss://; '
-            'set it to "parquet"'
+            'output.format is "delta", which can\'t be written to oss://: a commit of Delta is a file that must not '
+            'replace another one, and OSS has no such request in the S3 protocol; set it to "iceberg" or "parquet"'
         )
     check_place(settings)
 
@@ -74,62 +80,17 @@ def publish(
     ledger: LedgerView,
     keys: Mapping[str, Sequence[str]] = MappingProxyType({}),
     statistics: Mapping[str, PartStatistics] = MappingProxyType({}),
-) -> None:
-    """Move each requested table to the content of a committed snapshot, if it can be LATEST.
+    on_step: Callable[[int, int], object] = lambda *_: None,
+) -> LakeResult:
+    """Publish a committed snapshot, and those that a stopped crawl has left. See `Publication`.
 
     `keys` has the key columns of each table, `statistics` those of each part by its path; the footers of other parts
-    are read. A snapshot that a `prune` has removed since its commit isn't published: a newer one is complete. Where
-    LATEST left a snapshot from the future, the tables leave it, too. Raises UnfinishedCommitError if a table's commit
-    fails: others may have moved, and the next crawl moves it.
+    are read. `on_step` is called with the number of tables that are done, and of all. Raises UnfinishedCommitError if a
+    table's commit fails: others may have moved, and the next crawl moves it.
     """
-    if not manifest.can_be_latest:
-        return
-
-    def describe(file: PartFile) -> PartStatistics:
-        return statistics.get(file.path) or read_statistics(lake.settings.root, file)
-
-    tables = sorted(table for table, figures in ledger.by_table.items() if figures.written)
-    with _unfinished(manifest, "tables aren't moved to it; the next crawl moves them"), turn_of_crawl(lake.settings):
-        if not _is_committed(lake.settings, manifest.snapshot_id):
-            return
-        for table in tables:
-            with _unfinished(manifest, f"table {table} isn't moved to it; the next crawl moves it"):
-                lake.move(_content(table, manifest, schemas[table], keys.get(table, ()), describe))
-
-
-def _content(
-    table: str,
-    manifest: Manifest,
-    schema: pa.Schema,
-    key: Sequence[str],
-    describe: Callable[[PartFile], PartStatistics],
-) -> TableContent:
-    entry = manifest.tables.get(table)
-    return TableContent(
-        table,
-        schema,
-        (*_SORTED_FIRST, *key),
-        [file for file in entry.files if file.rows] if entry is not None else [],
-        describe,
-        manifest.snapshot_id,
-        manifest.finished_at if manifest.replaced_latest else None,
-    )
-
-
-@contextmanager
-def _unfinished(manifest: Manifest, what: str) -> Iterator[None]:
-    try:
-        yield
-    except UnfinishedCommitError:
-        raise
-    except Exception as error:  # noqa: BLE001
-        # The errors come from several libraries, whose texts may contain URLs with passwords.
-        reason = str(error) if isinstance(error, CrawlError) else reason_of(error)
-        raise UnfinishedCommitError(
-            f"snapshot {manifest.snapshot_id} is committed, but the lake's {what}: {reason}"
-        ) from None
-
-
-def _is_committed(settings: LakeSettings, snapshot_id: str) -> bool:
-    location = settings.root if isinstance(settings.root, Path) else BucketReader(settings.root)
-    return snapshot_id in snapshot_ids(location)
+    start = time.monotonic()
+    publication = Publication(lake, schemas, keys, statistics, on_step)
+    with unfinished(manifest, "tables aren't moved to it; the next crawl moves them"), turn_of_crawl(lake.settings):
+        publication.run(manifest, ledger)
+    seconds = time.monotonic() - start
+    return LakeResult(lake.settings.format, len(publication.moved), seconds, tuple(publication.problems))

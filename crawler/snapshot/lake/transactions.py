@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from pyiceberg.exceptions import ValidationException
 from pyiceberg.manifest import DataFileContent, ManifestEntry, ManifestEntryStatus
 from pyiceberg.table import Transaction
 from pyiceberg.table.snapshots import Operation
-from pyiceberg.table.update.snapshot import _OverwriteFiles
+from pyiceberg.table.update.snapshot import _FastAppendFiles, _OverwriteFiles
 
 if TYPE_CHECKING:
     from pyiceberg.io import FileIO
@@ -35,6 +36,19 @@ class QuickTransaction(Transaction):
         if self._made is None or self._made[0] is not before or self._made[1] is not updates:
             self._made = (before, updates, super().table_metadata)
         return self._made[2]
+
+
+class Addition(_FastAppendFiles):
+    """An append that is never repeated over another program's commit: that may have added the same rows."""
+
+    @classmethod
+    def of(cls, change: Transaction, io: FileIO, properties: dict[str, str]) -> Self:
+        """Return the addition to the table that a transaction changes."""
+        return cls(operation=Operation.APPEND, transaction=change, io=io, snapshot_properties=properties)
+
+    def _validate_concurrency(self) -> None:
+        """Raise ValidationException, for the caller to look at the table again."""
+        raise ValidationException("another program has committed")
 
 
 class Replacement(_OverwriteFiles):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crawler.errors import ConfigError, OutputError
+from crawler.snapshot.lake.base import OWN_TABLES
 from crawler.snapshot.lake.catalog import own_tables
 from crawler.snapshot.lake.identity import check_record, read_record
 from crawler.snapshot.lake.known import lakes_in
@@ -57,4 +58,4 @@ def verify_lakes(location: OutputLocation) -> tuple[list[BadFile], list[str]]:
 def _tables(root: Path, settings: LakeSettings) -> list[str]:
     if settings.format == "iceberg":
         return own_tables(root)[settings.namespace]
-    return list(filter(is_table, storage_of(root).folders("")))
+    return [*OWN_TABLES, *filter(is_table, storage_of(root).folders(""))]

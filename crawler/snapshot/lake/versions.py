@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from crawler.snapshot.lake.base import SNAPSHOT_PROPERTY
 from crawler.snapshot.layout import snapshot_in_path
 
+# The property of a version of ours with the rows of many snapshots.
+HISTORY_MARK = "acs-inventory.history"
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
@@ -27,6 +30,11 @@ def snapshot_of(version: Snapshot) -> str:
     return str(found or "")
 
 
+def is_marked(version: Snapshot) -> bool:
+    """Return whether a version of ours has the rows of many snapshots."""
+    return bool(version.summary and version.summary[HISTORY_MARK])
+
+
 def entries_of(table: Table, version: Snapshot) -> Iterator[DataFile]:
     """Yield the entries of the files that a version names. Raises FileNotFoundError if a list of them is missing."""
     for manifest in version.manifests(table.io):
@@ -35,10 +43,13 @@ def entries_of(table: Table, version: Snapshot) -> Iterator[DataFile]:
 
 
 def snapshots_named(table: Table, version: Snapshot) -> set[str]:
-    """Return the snapshots whose files a version names. A version of ours has the files of its snapshot only."""
+    """Return the snapshots whose files a version names.
+
+    A version of ours has the files of its snapshot only, unless it has the mark of a history.
+    """
     if not has_files(version):
         return set()
-    if own := snapshot_of(version):
+    if (own := snapshot_of(version)) and not is_marked(version):
         return {own}
     return {snapshot_in_path(entry.file_path) for entry in entries_of(table, version)} - {""}
 

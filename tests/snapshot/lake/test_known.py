@@ -85,7 +85,7 @@ async def test_a_configured_catalog_is_asked_whatever_the_format(outside):
     shutil.rmtree(outside.root / "_lake")  # as an earlier release left it
     done = run_prune(outside.root, iceberg=section(outside))
     assert done.returncode == 0, done.stderr
-    assert "the lake's opensearch_apps is at it" in " ".join(done.stdout.split())
+    assert "the lake's opensearch_apps" in " ".join(done.stdout.split())
     assert outside.names("opensearch_apps") == ["a1"]
     assert ids(outside.root) == [NEW, OLD]
 

@@ -253,7 +253,7 @@ async def test_catalog_of_ones_own_is_private_and_another_can_be_named(tmp_path)
     with sqlite3.connect(tmp_path / "other.db") as connection:
         found = connection.execute("SELECT table_namespace, table_name FROM iceberg_tables ORDER BY 2").fetchall()
     connection.close()
-    assert found == [("lake", "fc_functions"), ("lake", "opensearch_apps")]
+    assert found == [("lake", name) for name in ("fc_functions", "opensearch_apps", "scopes", "snapshots")]
 
 
 @pytest.fixture(scope="module")
@@ -321,10 +321,6 @@ def test_extra_that_is_not_installed_is_named(tmp_path, monkeypatch):
 
 
 def test_what_a_lake_cannot_be_on_is_one_sentence(tmp_path):
-    bucket = bucket_place("oss://bucket/x", {"OSS_REGION": "cn-hangzhou"}, tmp_path)
-    for kind in FORMATS:
-        with pytest.raises(ConfigError, match="local disks and S3, not to oss://"):
-            open_lake(LakeSettings(kind, bucket))
     with pytest.raises(ConfigError, match="an output in a bucket needs a separate catalog"):
         open_lake(LakeSettings("iceberg", bucket_place("s3://bucket/x", {"AWS_REGION": "x"}, tmp_path)))
     with pytest.raises(ConfigError, match="must be https"):

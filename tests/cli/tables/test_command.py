@@ -333,7 +333,6 @@ def test_programs_get_all_of_it(show, config):
         "key": ["id", "name"],
         "optional_key": ["name"],
         "volatile": ["note.author"],
-        "short_lived": False,
         "selection": "default",
         "asked_for_by": "",
         "reason": "",

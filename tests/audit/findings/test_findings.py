@@ -158,7 +158,9 @@ def test_nested_values_instants_and_lists_become_text_that_a_cell_can_hold(tmp_p
         "count(*) AS rows FROM fc_functions"
     )
     [outcome] = evaluate_findings(write(tmp_path, {"fc_functions": []}), [mine(sql)], CATALOG)
-    assert outcome.rows == (("2026-11-21 02:00:00", "2026-11-21", "a, b", '{"x":1}', '{"k":2}', "12.50", 3, True, 0),)
+    assert outcome.rows == (
+        ("2026-11-21T02:00:00.500000Z", "2026-11-21", "a, b", '{"x":1}', '{"k":2}', "12.50", 3, True, 0),
+    )
 
 
 def test_findings_come_by_severity_and_name():

@@ -3,10 +3,10 @@
 A lake table's commit only names files that the output has already. Tables whose content is replaced are at LATEST, and
 tables with the rows of many snapshots have those of complete ones: partial snapshots and those of a narrowed crawl
 aren't published, since the missing rows would look deleted. The lake's own tables say so: a partial snapshot has rows
-in `scopes` and `snapshots`, too.
+in `_scopes` and `_snapshots`, too.
 
-Each table moves by one atomic commit with the snapshot's ID, `snapshots` at last. So a committed snapshot that isn't
-in `snapshots` is one whose crawl was stopped before it had moved all tables: the next publication does that. A commit
+Each table moves by one atomic commit with the snapshot's ID, `_snapshots` at last. So a committed snapshot that isn't
+in `_snapshots` is one whose crawl was stopped before it had moved all tables: the next publication does that. A commit
 that is tried again changes nothing.
 """
 

@@ -45,7 +45,7 @@ class CatalogTables:
             found, is_refused = None, True
         if found is None:
             found = self._loaded(_PLAIN[name])
-            if found is not None and not is_refused and PLACE_PROPERTY not in found.properties:
+            if found is not None and not is_refused and is_stray(found):
                 found = None
         return found
 
@@ -70,10 +70,10 @@ class CatalogTables:
         return self._catalog.create_table_if_not_exists((self._namespace, name), schema, properties=properties)
 
 
-def is_own_name(table: Table) -> bool:
-    """Return whether a table's name in its catalog is that of one of the lake's own tables."""
+def is_stray(table: Table) -> bool:
+    """Return whether another program made a table with the name of one of the lake's own tables."""
     name = table.name()[-1]
-    return name in _PLAIN or name in _PLAIN.values()
+    return (name in _PLAIN or name in _PLAIN.values()) and PLACE_PROPERTY not in table.properties
 
 
 def _is_refusal(error: Exception) -> bool:

@@ -26,7 +26,7 @@ from crawler.snapshot.lake.base import (
     folder_of,
 )
 from crawler.snapshot.lake.catalog import open_catalog, translate_errors
-from crawler.snapshot.lake.catalog_tables import PLACE_PROPERTY, CatalogTables, is_own_name
+from crawler.snapshot.lake.catalog_tables import PLACE_PROPERTY, CatalogTables, is_stray
 from crawler.snapshot.lake.data_files import data_files
 from crawler.snapshot.lake.iceberg_history import (
     MARKED,
@@ -142,7 +142,7 @@ class IcebergLake:
                 except FileNotFoundError:
                     found.append((name, "its metadata"))
                     continue
-                if table is not None:
+                if table is not None and not is_stray(table):
                     self._raise_if_foreign(table)
                     found += [(name, path) for path in sorted(missing_files(table))]
         return found
@@ -179,8 +179,7 @@ class IcebergLake:
     def _is_own(self, table: Table) -> bool:
         place, output_id = _owner(table)
         is_same = output_id in ("", self.settings.output_id) or self.settings.has_own_catalog
-        is_here = place == self._base or (not place and not is_own_name(table))
-        return is_here and is_same
+        return place in ("", self._base) and is_same and not is_stray(table)
 
     def _raise_if_foreign(self, table: Table) -> None:
         if not self._is_own(table):
@@ -219,7 +218,7 @@ class IcebergLake:
 
     def _foreign(self, table: Table) -> str:
         place, _ = _owner(table)
-        if not place:
+        if is_stray(table):
             return (
                 f"[output.iceberg] the table {'.'.join(table.name())} of the catalog was made by another program; "
                 "set another namespace, or rename the table"

@@ -29,6 +29,7 @@ from crawler.snapshot import (
 from crawler.snapshot.bucket.prune import prune_bucket
 from crawler.snapshot.folder.prune import prune
 from crawler.snapshot.lake.base import OWN_TABLES, SCOPES, SNAPSHOT_TABLE
+from crawler.snapshot.lake.verify import verify_lakes
 from crawler.snapshot.layout import snapshot_in_path
 from crawler.snapshot.location import bucket_place
 from crawler.snapshot.retention import KeepRules
@@ -184,13 +185,15 @@ async def test_a_table_of_a_user_with_a_plain_name_stays_as_it_is(tmp_path):
     lake.root.mkdir()
     open_lake(lake.settings)
     catalog = lake.catalog()
-    theirs = catalog.create_table(("acs_inventory", "snapshots"), SCHEMA)
+    place = (lake.root / "_iceberg/acs_inventory/snapshots").as_uri()
+    theirs = catalog.create_table(("acs_inventory", "snapshots"), SCHEMA, place)
     for snapshot_id in (OLD, NEW, LATER):
         await lake.crawl(snapshot_id)
     removed = prune(lake.root, KeepRules(last=2), NOW, lakes=[open_lake(lake.settings)]).removed
     assert [entry.snapshot_id for entry in removed] == [OLD]
     found = catalog.load_table(("acs_inventory", "snapshots"))
     assert found.metadata_location == theirs.metadata_location
+    assert verify_lakes(lake.root) == ([], [])
     assert snapshots_in(catalog, "_snapshots") == [NEW, LATER]
 
 
@@ -200,7 +203,8 @@ async def test_a_table_of_a_user_isnt_taken_for_an_own_one(tmp_path, monkeypatch
     lake.root.mkdir()
     open_lake(lake.settings)
     catalog = lake.catalog()
-    theirs = catalog.create_table(("acs_inventory", "snapshots"), SCHEMA)
+    place = (lake.root / "_iceberg/acs_inventory/snapshots").as_uri()
+    theirs = catalog.create_table(("acs_inventory", "snapshots"), SCHEMA, place)
     refuse(monkeypatch, BadRequestError("400"))
     with pytest.raises(UnfinishedCommitError, match=r"acs_inventory.snapshots of the catalog was made by another prog"):
         await lake.write(OLD)

@@ -116,8 +116,8 @@ class Lake(Protocol):
         """
         ...
 
-    def recorded(self) -> set[str]:
-        """Return the snapshots of which the lake's own tables have the rows."""
+    def added(self, tables: Iterable[str]) -> set[str]:
+        """Return the snapshots that were added to any of these tables, as far as a table has the rows of many."""
         ...
 
     def named(self, tables: Iterable[str], expiring: Collection[str]) -> dict[str, set[str]]:

@@ -22,7 +22,6 @@ from crawler.snapshot.lake.base import (
     OWN_TABLES,
     SNAPSHOT_DATE,
     SNAPSHOT_PROPERTY,
-    SNAPSHOT_TABLE,
     folder_of,
 )
 from crawler.snapshot.lake.catalog import open_catalog, translate_errors
@@ -114,10 +113,10 @@ class IcebergLake:
             return True
         return content.is_reached(table.properties.get(SNAPSHOT_PROPERTY, ""))
 
-    def recorded(self) -> set[str]:
-        """See `Lake.recorded`."""
-        table = self._load(SNAPSHOT_TABLE)
-        return added_to(table) if table is not None else set()
+    def added(self, tables: Iterable[str]) -> set[str]:
+        """See `Lake.added`."""
+        found = [table for table in map(self._load, tables) if table is not None and has_history(table.metadata)]
+        return set().union(*map(added_to, found))
 
     def named(self, tables: Iterable[str], expiring: Collection[str]) -> dict[str, set[str]]:
         """See `Lake.named`. Raises ConfigError if the tables belong to the place that this output is a copy of."""

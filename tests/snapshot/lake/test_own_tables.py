@@ -29,7 +29,7 @@ from crawler.snapshot import (
 from crawler.snapshot.bucket.prune import prune_bucket
 from crawler.snapshot.folder.prune import prune
 from crawler.snapshot.lake import own_tables
-from crawler.snapshot.lake.base import OWN_TABLES
+from crawler.snapshot.lake.base import OWN_TABLES, SNAPSHOT_TABLE
 from crawler.snapshot.lake.delta import DeltaLake
 from crawler.snapshot.lake.iceberg import IcebergLake
 from crawler.snapshot.lake.verify import verify_lakes
@@ -119,13 +119,8 @@ class Killed(BaseException):
     """The process ends at this point."""
 
 
-@pytest.mark.parametrize("mode", ["replace", "append"])
-@pytest.mark.parametrize("at", range(4))
-@pytest.mark.parametrize("kind", FORMATS)
-async def test_what_a_killed_crawl_left_the_next_one_adds_once(tmp_path, monkeypatch, kind, at, mode):
-    """Killed before each of its commits, and with the last one made."""
-    lake = Local(kind, tmp_path / "out", mode=mode)
-    await lake.write(OLD)
+def kill_at(monkeypatch, kind, at):
+    """Let the process end after that many commits of a lake."""
     kind_of_lake = DeltaLake if kind == "delta" else IcebergLake
     real, calls = kind_of_lake.move, []
 
@@ -135,8 +130,18 @@ async def test_what_a_killed_crawl_left_the_next_one_adds_once(tmp_path, monkeyp
             raise Killed
         return real(self, content)
 
+    monkeypatch.setattr(kind_of_lake, "move", move)
+
+
+@pytest.mark.parametrize("mode", ["replace", "append"])
+@pytest.mark.parametrize("at", range(4))
+@pytest.mark.parametrize("kind", FORMATS)
+async def test_what_a_killed_crawl_left_the_next_one_adds_once(tmp_path, monkeypatch, kind, at, mode):
+    """Killed before each of its commits, and with the last one made."""
+    lake = Local(kind, tmp_path / "out", mode=mode)
+    await lake.write(OLD)
     with monkeypatch.context() as patched:
-        patched.setattr(kind_of_lake, "move", move)
+        kill_at(patched, kind, at)
         with pytest.raises(Killed):
             await lake.write(NEW, {**ROWS, ("fc_functions", ACCOUNT, "cn-hangzhou"): ["missed"]})
     await lake.write(LATER, FUNCTIONS, [FAILED])
@@ -144,6 +149,37 @@ async def test_what_a_killed_crawl_left_the_next_one_adds_once(tmp_path, monkeyp
     assert len(rows_of(lake, "_scopes")) == 2 * len(ROWS) + 2
     names = sorted(row["name"] for row in rows_of(lake, "fc_functions"))
     assert names == (["f3", "missed"] if mode == "replace" else ["f1", "f2", "f3", "f3", "missed"])
+
+
+@pytest.mark.parametrize("mode", ["replace", "append"])
+@pytest.mark.parametrize("at", range(4))
+@pytest.mark.parametrize("kind", FORMATS)
+async def test_no_table_has_a_snapshot_of_a_killed_first_crawl_that_others_lack(tmp_path, monkeypatch, kind, at, mode):
+    """Nothing is recorded then. A snapshot from before the lake is not added."""
+    lake = Local(kind, tmp_path / "out", mode=mode)
+    await write_snapshot(lake.root, OLD)
+    kill_at(monkeypatch, kind, at)
+    with pytest.raises(Killed):
+        await lake.write(NEW)
+    monkeypatch.undo()
+    await lake.write(LATER)
+    is_begun = at >= (1 if mode == "append" else 3)
+    expected = [NEW, LATER] if is_begun else [LATER]
+    assert ids(lake, "_snapshots") == sorted(set(ids(lake, "_scopes"))) == expected
+    assert len(rows_of(lake, "_scopes")) == len(expected) * len(ROWS)
+    if mode == "append":
+        assert sorted(set(ids(lake, "fc_functions"))) == expected
+
+
+async def test_a_snapshot_from_the_future_doesnt_end_the_search_for_what_a_killed_crawl_left(lake, monkeypatch):
+    await lake.write(OLD)
+    await lake.write("20270621T020000Z-0000")
+    kill_at(monkeypatch, lake.kind, 0)
+    with pytest.raises(Killed):
+        await lake.write(NEW)
+    monkeypatch.undo()
+    await lake.write(LATER)
+    assert ids(lake, "_snapshots") == [OLD, NEW, LATER, "20270621T020000Z-0000"]
 
 
 async def test_a_narrowed_crawl_leaves_every_table_as_it_is(lake):
@@ -301,7 +337,7 @@ async def test_a_lake_in_a_bucket_adds_and_removes_the_rows_of_snapshots(server,
         done = publish_lake(open_lake(settings), manifest, SCHEMAS, Ledger(ledger))
         assert (done.format, done.tables_moved, done.problems) == (kind, 3, ())
     lakes = [open_lake(settings)]
-    assert lakes[0].recorded() == {OLD, NEW, LATER}
+    assert lakes[0].added([SNAPSHOT_TABLE]) == {OLD, NEW, LATER}
     plan = await prune_bucket(store, BucketReader(place), KeepRules(last=2), NOW, lakes)
     assert [entry.snapshot_id for entry in plan.removed] == [OLD]
     paths = [entry.path for entry in await store.list("_lake") if entry.path.endswith(".parquet")]

@@ -48,7 +48,7 @@ from crawler.errors import ExitCode
 @click.version_option(__version__, "-V", "--version", prog_name="acs-inventory", message="%(prog)s %(version)s")
 @common_options
 def app() -> None:
-    """Inventory of Alibaba Cloud Function Compute (3.0 and 2.0) and OpenSearch.
+    """Inventory of Alibaba Cloud Function Compute, OpenSearch and RAM.
 
     A crawl reads every page of every List operation in many accounts and regions, and commits one Parquet snapshot
     that also lists what is missing.

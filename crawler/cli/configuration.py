@@ -63,7 +63,9 @@ def init(common: CommonOptions, path: Path, may_replace: bool) -> None:
     print_line(f"{path} is written. Next:")
     print_line("1. Put your account's ID and the source of its keys into [[accounts]].")
     if place is not None and place.is_shared:
-        print_line("   Set [output] uri: an absolute path or the URI of a bucket. The file serves every working folder.")
+        print_line(
+            "   Set [output] uri: an absolute path or the URI of a bucket. The file serves every working folder."
+        )
     print_line(f"2. acs-inventory config check{option}")
     print_line(f"3. acs-inventory doctor{option}")
 

@@ -465,7 +465,10 @@ def test_an_opt_in_table_needs_its_exact_name(with_opt_in):
 
 @pytest.mark.parametrize(
     ("pattern", "hint"),
-    [("fc_function", "did you mean 'fc_functions'?"), ("zzz", "with --config FILE those of its [catalog] extra, too.")],
+    [
+        ("fc_function", "did you mean 'fc_functions'?"),
+        ("zzz", "`acs-inventory tables` lists them all, with --config FILE those of its [catalog] extra, too."),
+    ],
 )
 def test_a_pattern_that_names_nothing_is_refused_with_a_hint(pattern, hint):
     for tables, exclude in (([pattern], []), (["*"], [pattern])):

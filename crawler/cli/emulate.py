@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crawler.cli.echo import print_line
+from crawler.cli.echo import print_line, warn
 from crawler.cli.options import CommonOptions, LocalPath, common_options, scale_option, seed_option
 from crawler.cli.signals import run_async, stop_signals
 from crawler.cli.streams import stdout_only_tells
@@ -101,9 +101,13 @@ def emulate(
     elif has_organization:
         spec = _with_organization(spec)
     cloud = Cloud(spec)
-    if faults is not None:
-        cloud.faults.rules += FaultScript.load(faults).rules
+    rules = FaultScript.load(faults).rules if faults is not None else []
+    cloud.faults.rules += rules
     run_async(lambda: _serve(cloud, port, write_config))
+    for number, rule in enumerate(rules, start=1):
+        if not rule.fired:
+            why = "an earlier rule applied to its requests" if rule.seen else "no request matched it"
+            warn(common, f"{faults}, rule {number} had no effect: {why}")
 
 
 def _with_organization(spec: CloudSpec) -> CloudSpec:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-
 # Accounts that the line of a problem names.
 _MOST_ACCOUNTS = 3
 
@@ -36,8 +35,8 @@ class DoctorCheck:
 def fold_lists(checks: Sequence[DoctorCheck]) -> list[DoctorCheck]:
     """Return the checks with one line for all lists of which the same was seen, in the place of the first of them.
 
-    There is a check per table and account, so an estate of 200 accounts would have thousands of lines. A problem is folded
-    over accounts only, and names the first of them.
+    There is a check per table and account, so an estate of 200 accounts would have thousands of lines. A problem is
+    folded over accounts only, and names the first of them.
     """
     same: dict[tuple[str, str, str], list[DoctorCheck]] = {}
     for check in checks:

@@ -19,8 +19,13 @@ EXTRAS = {
 
 def how_to_install(extra: str) -> str:
     """Return "the extra NAME isn't installed; run: COMMAND", with the Python that runs this program."""
+    return f"the extra {extra} isn't installed; run: {install_command(*EXTRAS[extra])}"
+
+
+def install_command(*packages: str) -> str:
+    """Return the command that adds packages to the installation that runs, by its Python."""
     # An environment that uv has made has no pip.
     pip = ["uv", "pip", "install", "--python", sys.executable]
     if find_spec("pip") is not None:
         pip = [sys.executable, "-m", "pip", "install"]
-    return f"the extra {extra} isn't installed; run: {shlex.join([*pip, *EXTRAS[extra]])}"
+    return shlex.join([*pip, *packages])

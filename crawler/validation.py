@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from types import GenericAlias, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -27,6 +28,15 @@ _WHOLLY_REFERENCES = re.compile(r"(?:\$\{[A-Za-z_][A-Za-z0-9_]*\})+")
 _SECRET_TEXT = re.compile(r"[!-~]+")
 _STEP = re.compile(r"\.(\w+)|\[(\d+|\.\.\.)\]")
 _LONGEST_SHOWN = 60
+# The words for the values of a plain type.
+_PLAIN: dict[Any, str] = {
+    bool: "true or false",
+    date: "a date, as in 2026-12-31, without quotes",
+    float: "a number",
+    int: "a whole number",
+    int | float: "a number",
+    str: "text, in quotes",
+}
 
 
 class Secret:
@@ -190,7 +200,16 @@ def accepted(kind: Any) -> str:
     """Return the words for the values that a type accepts: its first description, or the tags of a tagged union."""
     if tags := _tags(kind):
         return f"{', '.join(tags[:-1])} or {tags[-1]}, in quotes"
-    return next(_descriptions(kind), "of another type")
+    return next(_descriptions(kind), "") or _plain(kind)
+
+
+def _plain(kind: Any) -> str:
+    """The words for the values of a type without a description."""
+    if choices := _choices(kind):
+        return " or ".join(f'"{choice}"' for choice in choices)
+    if get_origin(kind) in (list, dict):
+        return "a list" if get_origin(kind) is list else "a table"
+    return _PLAIN.get(kind, "of another type")
 
 
 def _tags(kind: Any) -> list[str]:
@@ -246,7 +265,9 @@ def _fields(kind: Any) -> dict[str, msgspec.structs.FieldInfo]:
 
 
 def _item_type(kind: Any) -> Any:
-    """The type of a list's TOML tables. A list of anything else keeps its own type, which has the description."""
+    """The type of a list's items. A tuple of anything but TOML tables keeps its own type, which has the description."""
+    if get_origin(kind) is list:
+        return get_args(kind)[0]
     items = get_args(kind) if get_origin(kind) is tuple else ()
     return items[0] if items and _structs(items[0]) else kind
 

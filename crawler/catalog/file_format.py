@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 
 class _Strict(msgspec.Struct, forbid_unknown_fields=True):
     pass
+
+
+def _text(description: str) -> Any:
+    """Return what completes "must be …" in the message about a missing or wrong text."""
+    return msgspec.Meta(description=f"{description}, in quotes")
 
 
 class RegionsFile(_Strict):
@@ -44,11 +49,11 @@ class ProductFile(_Strict):
     its tables. `global`: one host for all regions. `success_codes`: texts of `code` that mean no error.
     """
 
-    product: str
-    version: str
-    prefix: str
+    product: Annotated[str, _text("the product's key, which is also the name of a folder")]
+    version: Annotated[str, _text("the API's version, as in 2016-04-28")]
+    prefix: Annotated[str, _text("the beginning of the names of its tables, as in vpc_")]
     style: Literal["ROA", "RPC"]
-    endpoint: str
+    endpoint: Annotated[str, _text("the URL of its hosts, as in https://vpc.{region}.aliyuncs.com")]
     endpoints: dict[str, str] = {}
     title: str = ""
     sdk: str = ""
@@ -70,10 +75,10 @@ class OperationPart(_Strict):
     parameters that are never sent; `accepts` lists what is accepted instead of a list.
     """
 
-    action: str
-    path: str
-    records: str
-    ram: str
+    action: Annotated[str, _text("the operation's name")]
+    path: Annotated[str, _text('the path of the request, "/" for an RPC operation')]
+    records: Annotated[str, _text("the path to the list in the answer, as in Vpcs.Vpc")]
+    ram: Annotated[str, _text("the RAM action, as in vpc:DescribeVpcs")]
     ram_assumed: bool = False
     method: Literal["GET", "POST"] = "GET"
     query: dict[str, str] = {}
@@ -112,9 +117,9 @@ class TablePart(_Strict):
     generates `volatile` values again for every response. The resources of a `short_lived` table exist for minutes.
     """
 
-    name: str
-    title: str
-    key: list[str]
+    name: Annotated[str, _text("the table's name, which begins with the product's prefix")]
+    title: Annotated[str, _text("the name of its rows for people")]
+    key: Annotated[list[str], msgspec.Meta(description='a list of columns, as in ["vpc_id"]')]
     volatile: list[str] = []
     short_lived: bool = False
     selection: Literal["default", "opt-in", "out"] = "default"

@@ -32,6 +32,7 @@ from crawler.catalog.model import (
 )
 from crawler.errors import CatalogError
 from crawler.local_files import read_regular, reason_of
+from crawler.validation import Document
 
 # Keys of earlier versions, by section, with the reason. They are ignored with a warning; other unknown keys are errors.
 _IGNORED_KEYS = {("paging", "prefix"): "lists are no longer split by prefix"}
@@ -44,7 +45,7 @@ _STRING_OR_COMMENT = re.compile(
 )
 _MARK = "# check:"
 
-_File = TypeVar("_File")
+_File = TypeVar("_File", bound=msgspec.Struct)
 
 
 def schemas_folder() -> Path:
@@ -148,9 +149,10 @@ def _report_marks(marks: int, path: Path, root: Path, warnings: list[str]) -> No
 
 def _convert(document: Mapping[str, Any], kind: type[_File], where: str) -> _File:
     try:
-        return msgspec.convert(document, kind)
-    except msgspec.ValidationError as error:
-        raise CatalogError(f"{where}: {_key_first(str(error))}.") from None
+        return Document(where, document, document, error_type=CatalogError).convert(kind)
+    except CatalogError as error:
+        sentence = str(error)
+        raise CatalogError(sentence if sentence.endswith("?") else f"{sentence}.") from None
 
 
 def _drop_ignored_keys(document: Mapping[str, Any], where: str) -> list[str]:
@@ -161,12 +163,6 @@ def _drop_ignored_keys(document: Mapping[str, Any], where: str) -> list[str]:
         if isinstance(section, dict) and section.pop(key, None) is not None:
             warnings.append(f"{where}: [{name}] {key} is ignored: {reason}; remove the key")
     return warnings
-
-
-def _key_first(text: str) -> str:
-    """Return msgspec's message with the key first: `table.name: Expected str, got int`."""
-    problem, _, key = text.replace("`", "").partition(" - at $")
-    return f"{key.lstrip('.')}: {problem}" if key else problem
 
 
 def _read_product(path: Path, root: Path, warnings: list[str]) -> Product:

@@ -407,5 +407,9 @@ class Catalog:
 
     def _unknown(self, pattern: str) -> str:
         near = get_close_matches(pattern, self.operations, 1)
-        hint = f"did you mean {near[0]!r}?" if near else "`acs-inventory tables` lists them all."
+        hint = (
+            f"did you mean {near[0]!r}?"
+            if near
+            else "`acs-inventory tables` lists them all, with --config FILE those of its [catalog] extra, too."
+        )
         return f"No table is called or matches {pattern!r}; {hint}"

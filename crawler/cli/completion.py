@@ -87,6 +87,7 @@ def _words_of(parameter: click.Parameter) -> Callable[[Mapping[str, Any]], Itera
     if isinstance(parameter, click.Argument):
         metavar = (parameter.metavar or parameter.name or "").strip("[]. ").lower()
         by_metavar = {"table": _tables, "snapshot": _snapshots, "a": _snapshots, "b": _snapshots, "finding": _findings}
+        by_metavar["command"] = _commands
         return by_metavar.get(metavar)
     return None
 
@@ -113,6 +114,16 @@ def region_names() -> list[str]:
     """Return the IDs of all regions of the built-in catalog, without loading it."""
     texts = (path.read_text("utf-8") for path in _schemas().glob("*/*/product.toml"))
     return sorted({"global", *(name for text in texts for name in re.findall(_REGION, text))})
+
+
+def _commands(params: Mapping[str, Any]) -> Iterable[CompletionItem]:
+    """Yield the commands of the group that the words before name."""
+    from crawler.cli.main import whole_command
+
+    found: click.Command | None = whole_command()
+    for name in params.get("names") or ():
+        found = found.commands.get(name) if isinstance(found, click.Group) else None
+    return _items(found.commands) if isinstance(found, click.Group) else []
 
 
 def _tables(_: Mapping[str, Any]) -> Iterable[CompletionItem]:

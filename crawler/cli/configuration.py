@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,17 +46,26 @@ def init(common: CommonOptions, path: Path, may_replace: bool) -> None:
     """Write an example configuration.
 
     The file has every key with its purpose and its default. Only this user can read it, so that it may hold secrets.
+    The folder ~/.config/acs-inventory is made if it is missing.
 
     Exit codes: 0 written; 2 wrong usage, or the file exists; 4 the file can't be written.
     """
+    from crawler.config.discovery import usual_places
     from crawler.config.example import example_text
 
+    place = next((place for place in usual_places(_environ(), Path.cwd()) if place.path == Path.cwd() / path), None)
+    if place is not None and place.kind == "user":
+        _make_folder(path.parent)
     _write(path, example_text(), "toml", may_replace=may_replace)
     if is_stream(path) or common.is_quiet:
         return
-    option = "" if str(path) == "config.toml" else f" --config {path}"
+    option = f" --config {shlex.quote(str(path))}" if place is None else ""
     print_line(f"{path} is written. Next:")
     print_line("1. Put your account's ID and the source of its keys into [[accounts]].")
+    if place is not None and place.is_shared:
+        print_line(
+            "   Set [output] uri: an absolute path or the URI of a bucket. The file serves every working folder."
+        )
     print_line(f"2. acs-inventory config check{option}")
     print_line(f"3. acs-inventory doctor{option}")
 
@@ -111,6 +121,14 @@ def _environ() -> dict[str, str]:
     import os
 
     return dict(os.environ)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the folder of the user's configuration. Raises TargetError."""
+    from crawler.audit.export.atomic_files import disk_errors
+
+    with disk_errors(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _write(path: Path | None, text: str, kind: str, *, may_replace: bool) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crawler.cli.echo import print_line
+from crawler.cli.echo import print_line, warn
 from crawler.cli.options import CommonOptions, LocalPath, common_options, scale_option, seed_option
 from crawler.cli.signals import run_async, stop_signals
 from crawler.cli.streams import stdout_only_tells
@@ -101,9 +101,13 @@ def emulate(
     elif has_organization:
         spec = _with_organization(spec)
     cloud = Cloud(spec)
-    if faults is not None:
-        cloud.faults.rules += FaultScript.load(faults).rules
+    rules = FaultScript.load(faults).rules if faults is not None else []
+    cloud.faults.rules += rules
     run_async(lambda: _serve(cloud, port, write_config))
+    for number, rule in enumerate(rules, start=1):
+        if not rule.fired:
+            why = "an earlier rule applied to its requests" if rule.seen else "no request matched it"
+            warn(common, f"{faults}, rule {number} had no effect: {why}")
 
 
 def _with_organization(spec: CloudSpec) -> CloudSpec:
@@ -229,10 +233,26 @@ def write_config(
         lines += [f'access_key_id = "${{{names[0]}}}"', f'access_key_secret = "${{{names[1]}}}"']
     lines += ["", "[endpoints]"]
     lines += [f"{product} = {_toml(url)}" for product, url in emulator.endpoints.items() if isinstance(url, str)]
-    for product, urls in emulator.endpoints.items():
-        if not isinstance(urls, str) and product in PRODUCTS:  # other products need the user's own schema files
+    for product, urls in _all_urls(emulator).items():
+        if product in PRODUCTS:  # other products need the user's own schema files
             lines += ["", f"[endpoints.{product}]", *(f"{region} = {_toml(url)}" for region, url in urls.items())]
     return "\n".join(lines) + "\n", environ
+
+
+def _all_urls(emulator: Emulator) -> dict[str, dict[str, str]]:
+    """Return product → region → URL, also of regions that have the product in the catalog and not in this cloud.
+
+    A crawl requests these if DescribeRegions is denied. They must not be the real cloud's hosts.
+    """
+    from crawler.catalog import load_catalog
+
+    products, ports = load_catalog().products, emulator.endpoints["fc"]
+    found = {key: dict(urls) for key, urls in emulator.endpoints.items() if not isinstance(urls, str)}
+    for key, urls in found.items():
+        known = products[key].endpoints if key in products else ()
+        if not isinstance(ports, str):
+            urls |= {region: url for region, url in ports.items() if region in known}
+    return found
 
 
 def _toml(value: str | Sequence[str]) -> str:

@@ -48,7 +48,7 @@ from crawler.errors import ExitCode
 @click.version_option(__version__, "-V", "--version", prog_name="acs-inventory", message="%(prog)s %(version)s")
 @common_options
 def app() -> None:
-    """Inventory of Alibaba Cloud Function Compute (3.0 and 2.0) and OpenSearch.
+    """Inventory of Alibaba Cloud Function Compute, OpenSearch and RAM.
 
     A crawl reads every page of every List operation in many accounts and regions, and commits one Parquet snapshot
     that also lists what is missing.
@@ -229,6 +229,6 @@ def _error_value(common: CommonOptions, reason: str, exit_code: int) -> dict[str
     """Return the end of a command with an error as JSON values. The sentence has a bound, as the summary has."""
     value: dict[str, object] = {"exit_code": exit_code, "error": reason[:_MOST_REASON]}
     committed = common.exit_state.snapshot_ids
-    if common.exit_state.is_crawl or common.wants_json:
+    if common.exit_state.is_crawl or common.summed_command:
         value |= {"status": "unknown" if committed else "none", "snapshot_id": committed[-1] if committed else ""}
     return value

@@ -127,8 +127,9 @@ def _print_totals(out: Screen, value: Mapping[str, Any]) -> None:
     requests = value["least_requests"] if value["last_snapshot"] is None else value["expected_requests"]
     limits = "; ".join(f"{key} {rule['rate']:g}/s, burst {rule['burst']}" for key, rule in value["rate_limits"].items())
     out.print(f"Rate limits per account and region: {limits}.", soft_wrap=True)
+    verb = "takes" if requests == 1 else "take"
     out.print(
-        f"With {value['concurrency']} concurrent requests, {counted(requests, 'request')} take "
+        f"With {value['concurrency']} concurrent requests, {counted(requests, 'request')} {verb} "
         f"{duration_text(requests / value['concurrency'])} per second of response time.",
         soft_wrap=True,
     )

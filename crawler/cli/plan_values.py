@@ -24,6 +24,7 @@ from crawler.run.forecast import LEDGER_COLUMNS, Forecast, TargetForecast, forec
 from crawler.run.output import open_location
 from crawler.run.plan import CrawlPlan, make_plan
 from crawler.run.regions import host_patterns
+from crawler.run.selection import selection_of
 from crawler.run.session import Session, open_session
 from crawler.run.system import System
 from crawler.run.targets import TargetPlan
@@ -58,7 +59,8 @@ async def plan_value(resolved: ResolvedConfig, system: System | None = None) -> 
     return {
         **_target_values(plan, config),
         **places,
-        "products_not_asked": unasked_values(resolved),
+        # --table narrows this plan only: it isn't news that it leaves products out.
+        "products_not_asked": {} if _is_narrowed_to_tables(resolved) else unasked_values(resolved),
         "tables": _table_values(catalog, plan.targets, rules, found, resolved.tables),
         "rate_limits": _limit_values(catalog, plan.targets, rules, resolved.details),
         **_totals(found),
@@ -103,6 +105,11 @@ def _forecast(
         return previous, forecast(plans, resolved.catalog, resolved.limit_rules, rows, *terms)
     except OutputError as error:
         return _unusable(error), forecast(plans, resolved.catalog, resolved.limit_rules, None, *terms)
+
+
+def _is_narrowed_to_tables(resolved: ResolvedConfig) -> bool:
+    selection = selection_of(resolved)
+    return selection is not None and selection.tables is not None
 
 
 def unasked_values(resolved: ResolvedConfig) -> dict[str, dict[str, Any]]:

@@ -49,8 +49,6 @@ def scaffold(package: str, actions: Sequence[str], folder: Path, may_replace: bo
     A line that ends with `# check:` is a proposal that you must confirm: a key, a parent, a secret, a RAM action, a
     time. A product.toml and a parent's file that exist are kept.
 
-    Example: `acs-inventory catalog scaffold alibabacloud-vpc20160428 DescribeVpcs --to my-tables`
-
     Exit codes: 0 done; 2 wrong usage, a package that can't be read, an operation that can't be a table, or a file that
     exists.
     """

@@ -107,7 +107,14 @@ def _tables_by_content(
         for table, ids in lake.named(names, snapshot_ids).items():
             for snapshot_id in ids:
                 found.setdefault(snapshot_id, set()).add(table)
-    return [(snapshot_id, sorted(found[snapshot_id])) for snapshot_id in snapshot_ids if snapshot_id in found]
+    return [
+        (snapshot_id, sorted(found[snapshot_id], key=_by_cause)) for snapshot_id in snapshot_ids if snapshot_id in found
+    ]
+
+
+def _by_cause(table: str) -> tuple[bool, str]:
+    """Sort the lake's own tables last: they have the rows of a snapshot because another table keeps it."""
+    return table in OWN_TABLES, table
 
 
 def _tables_of(root: OutputLocation, snapshot_ids: Iterable[str]) -> list[str]:

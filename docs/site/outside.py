@@ -35,6 +35,7 @@ _LANGUAGES = {
     ".yaml": "yaml",
     ".yml": "yaml",
 }
+_DECISIONS_BOOST = 0.2
 _NAMED = {"Dockerfile": "docker", "Makefile": "make"}
 
 
@@ -57,9 +58,12 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001
     """Lead links to files outside of docs/ to their pages. A link to a folder becomes text.
 
-    A link to a file that isn't there stays as it is, and fails the build.
+    A link to a file that isn't there stays as it is, and fails the build. The search lists decisions after the pages
+    for users.
     """
     uri = page.file.src_uri
+    if uri.startswith("adr/"):
+        page.meta["search"] = {"boost": _DECISIONS_BOOST}
 
     def lead(link: re.Match[str]) -> str:
         text, target, anchor = link.groups()

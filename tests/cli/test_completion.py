@@ -46,6 +46,9 @@ def test_regions_commands_and_choices_are_completed(tmp_path):
     assert words("acs-inventory crawl --region glo", tmp_path) == ["global"]
     assert words("acs-inventory snapshots ver", tmp_path) == ["verify"]
     assert words("acs-inventory completion f", tmp_path) == ["fish"]
+    assert words("acs-inventory help sn", tmp_path) == ["snapshots"]
+    assert words("acs-inventory help config i", tmp_path) == ["init"]
+    assert words("acs-inventory help crawl c", tmp_path) == []
 
 
 async def test_snapshots_of_the_output_are_completed(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 
 import pytest
@@ -35,6 +36,26 @@ def test_init_writes_the_example_for_this_user_only_and_never_over_a_file(tmp_pa
     code, out, _ = acs_inventory("config", "init", "--to", "-", cwd=tmp_path)
     assert (code, out) == (0, example_text())
     assert sorted(os.listdir(tmp_path)) == ["config.toml", "other.toml"]
+
+
+def test_example_in_the_help_of_init_works_for_a_user_without_any_folder(tmp_path):
+    """The file of all working folders needs an absolute output: the next steps say so, and name no --config."""
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    home.mkdir()
+    elsewhere.mkdir()
+    path = home / ".config" / "acs-inventory" / "config.toml"
+    env = {**KEYS, "HOME": str(home), "XDG_CONFIG_HOME": ""}
+    code, out, err = acs_inventory("config", "init", "--to", str(path), cwd=elsewhere, env=env)
+    assert (code, err, path.read_text()) == (0, "", example_text())
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert "Set [output] uri: an absolute path or the URI of a bucket." in out
+    assert "acs-inventory config check\n" in out
+    code, out, _ = acs_inventory("config", "check", cwd=elsewhere, env=env)
+    assert (code, "write an absolute path" in out) == (1, True)
+    path.write_text(re.sub(r"(?m)^# uri = .*", f'uri = "{home}/snapshots"', example_text(), count=1))
+    assert acs_inventory("config", "check", cwd=elsewhere, env=env)[0] == 0
+    code, _, err = acs_inventory("config", "init", "--to", "gone/config.toml", cwd=elsewhere, env=env)
+    assert (code, "gone is not a folder" in err) == (2, True)
 
 
 def test_example_of_init_is_valid_with_its_two_variables(tmp_path):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
+import sys
 
 import click
 import pytest
@@ -13,8 +16,9 @@ from crawler.cli import emulate as command
 from crawler.cli.demo_cloud import table_counts
 from crawler.cli.emulate import wide_spec
 from crawler.config import load_config
+from crawler.config.resolve import endpoint_map
 from crawler.emulator import Cloud, CloudSpec, serve
-from tests.support.commands import acs_inventory, emulated
+from tests.support.commands import ENVIRON, acs_inventory, emulated
 
 DEFAULT = CloudSpec()
 PRODUCTS = load_catalog().products
@@ -51,6 +55,20 @@ async def test_a_wide_cloud_is_printed_in_few_lines_with_the_number_of_the_other
     assert lines[-1] == f"Crawl it: acs-inventory crawl --config {tmp_path / 'config.toml'}"
     config = load_config(tmp_path / "config.toml", {}, cwd=tmp_path)
     assert [account.id for account in config.accounts] == list(spec.accounts)
+
+
+async def test_no_host_of_the_configuration_is_the_real_clouds(capsys, tmp_path):
+    """Also where the cloud lacks a product that the catalog has there: a crawl asks if DescribeRegions is denied."""
+    await printed(DEFAULT, capsys, tmp_path / "config.toml")
+    config = load_config(tmp_path / "config.toml", {}, cwd=tmp_path)
+    endpoints = endpoint_map(config, load_catalog())
+    hosts = {
+        (key, region): endpoints.pattern(key, region)
+        for key, product in PRODUCTS.items()
+        for region in set(DEFAULT.regions) & set(product.endpoints)
+    }
+    assert ("opensearch", "cn-shanghai") in hosts
+    assert {url.rpartition(":")[0] for url in hosts.values()} == {"http://127.0.0.1"}
 
 
 async def test_the_configuration_of_a_wide_organization_has_one_account(capsys, tmp_path):
@@ -107,3 +125,38 @@ def test_a_crawl_of_a_wide_cloud_finds_exactly_its_records(options, tmp_path):
     counts = {table: number for table, number in table_counts(Cloud(spec), parsed).items() if table in TABLES}
     assert {table: entry["rows"] for table, entry in summary["tables"].items()} == counts
     assert min(counts[table] for table in TABLES if table.startswith("fc_")) >= 3 * 7
+
+
+RULES = """
+[[rules]]
+effect = "deny"
+product = "opensearch"
+action = "List*"
+[[rules]]
+effect = "throttle"
+product = "opensearch"
+action = "ListAppGroups"
+[[rules]]
+effect = "deny"
+action = "ListLayer"
+"""
+
+
+def test_rules_that_had_no_effect_are_named_at_the_end(tmp_path):
+    """A typo in a glob would pass for a crawl that survives the fault."""
+    (tmp_path / "faults.toml").write_text(RULES)
+    command_line = [sys.executable, "-m", "crawler", "emulate", "--faults", "faults.toml", "--write-config", "c.toml"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command_line, cwd=tmp_path, env=ENVIRON, stdout=pipe, stderr=pipe, text=True) as emulator:
+        try:
+            assert any(line.startswith("Crawl it:") for line in emulator.stdout)
+            code, _, _ = acs_inventory("crawl", "--config", "c.toml", "--table", "opensearch_app_groups", cwd=tmp_path)
+            assert code == 1  # no scope could be read
+        finally:
+            emulator.send_signal(signal.SIGINT)
+        said = emulator.stderr.read()
+    assert emulator.returncode == 0
+    assert said.splitlines() == [
+        "acs-inventory: warning: faults.toml, rule 2 had no effect: an earlier rule applied to its requests",
+        "acs-inventory: warning: faults.toml, rule 3 had no effect: no request matched it",
+    ]

@@ -94,6 +94,14 @@ def test_the_search_finds_a_column_of_a_table_and_an_exit_code(site):
     assert any("operations.html#exit-codes" in entry["location"] for entry in found)
 
 
+def test_the_search_lists_decisions_after_pages(site):
+    found = json.loads((site / "search" / "search_index.json").read_text())["docs"]
+    decisions = [section for section in found if section["location"].startswith("adr/")]
+    assert decisions
+    assert {section.get("boost", 1) for section in decisions} == {0.2}
+    assert all("boost" not in section for section in found if not section["location"].startswith("adr/"))
+
+
 def test_the_tools_of_the_site_are_not_in_it(site):
     assert not list(site.rglob("*.py"))
     assert not (site / "generate").exists()

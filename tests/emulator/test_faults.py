@@ -312,8 +312,10 @@ def test_a_script_as_text():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[[rules]]\neffect = 'explode'", "rule 1: effect is 'explode'; it is one of throttle, error,"),
-        ("[[rules]]\naction = 'x'", "rule 1: effect is None"),
+        ("[[rules]]\neffect = 'explode'", "rule 1: effect is 'explode'; known are throttle, error,"),
+        ("[[rules]]\neffect = 'throtle'", "rule 1: effect is 'throtle'; did you mean \"throttle\"?"),
+        ("[[rules]]\naction = 'x'", "rule 1: effect is missing; known are throttle, error,"),
+        ("[[rules]]\nefect = 'deny'", 'rule 1: unknown key "efect"; did you mean "effect"?'),
         (
             "[[rules]]\neffect = 'deny'\n[[rules]]\neffect = 'deny'\nacount = 'x'",
             'rule 2: unknown key "acount"; did you mean "account"?',

@@ -153,6 +153,8 @@ async def test_products_that_are_not_asked_for_are_named(here):
     assert value["products_not_asked"]["people"] == {"title": "people", "tables": 1, "pattern": "people_*"}
     assert "fc" not in value["products_not_asked"]
     assert "people (1 table)" in unasked_text(value["products_not_asked"])
+    _, value = await targets(here, config_of(here).with_overrides(tables=["fc_layers"]))
+    assert value["products_not_asked"] == {}  # --table says so itself
 
 
 def test_global_products_lack_no_region():

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from crawler.errors import ConfigError
+from crawler.extras import install_command
 from crawler.local_files import read_regular, reason_of
 
 # The largest file of an official SDK has 3 MB (the models of an older generation, all in one file).
@@ -49,8 +50,8 @@ class InstalledSource:
             found = metadata.distribution(distribution)
         except metadata.PackageNotFoundError:
             # To install any other name would run the code of a stranger who took it.
-            how = f"pip install {distribution}" if name.lower().startswith("alibabacloud") else _HOW_TO_NAME
-            raise ConfigError(f"the SDK package {self.package} isn't installed: {how}") from None
+            how = f"run: {install_command(distribution)}" if name.lower().startswith("alibabacloud") else _HOW_TO_NAME
+            raise ConfigError(f"the SDK package {self.package} isn't installed; {how}") from None
         self.version = _version_of(found)
         if not self.version:
             raise ConfigError(f"the SDK package {self.package} is damaged: its METADATA has no version")

@@ -131,6 +131,7 @@ def _in_snapshot(common: CommonOptions, catalog: Catalog, patterns: Sequence[str
 
 def described_tables(catalog: Catalog, names: Iterable[str], manifest: Manifest | None = None) -> list[DescribedTable]:
     """Return tables of the catalog as scripts need them, with their files if they are those of a snapshot."""
+    from crawler.audit.column_order import reader_columns
     from crawler.catalog.ddl.model import DescribedTable
     from crawler.cli.tables.describe import column_rows
 
@@ -145,7 +146,7 @@ def described_tables(catalog: Catalog, names: Iterable[str], manifest: Manifest 
                 _one_line(operation.title),
                 operation.schema,
                 {row.name: _comment(row.description, row.unit, is_secret=row.is_secret) for row in rows},
-                _reader_order(operation.row_columns, operation.key),
+                reader_columns(operation.row_columns, operation.key),
                 operation.key,
                 operation.optional_key,
                 files,
@@ -161,12 +162,6 @@ def _comment(description: str, unit: str, *, is_secret: bool) -> str:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-def _reader_order(columns: Sequence[str], key: Sequence[str]) -> list[str]:
-    """Return all columns, those that identify a row first."""
-    first = ("account_id", "region_id", *key, "snapshot_id", "fetched_at")
-    return list(dict.fromkeys((*first, *columns)))
 
 
 def _location(options: ScriptOptions, dialect: str) -> str:

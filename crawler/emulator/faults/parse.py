@@ -53,7 +53,15 @@ def _read(rule: Mapping[str, Any], where: str) -> dict[str, Any]:
     name = rule.get("effect")
     kind = EFFECTS.get(name) if isinstance(name, str) else None
     if kind is None:
-        raise ConfigError(f"{where}: effect is {name!r}; it is one of {', '.join(EFFECTS)}.")
+        keys = get_close_matches("effect", [key for key in rule if key not in SELECTORS], n=1)
+        if keys and "effect" not in rule:
+            raise ConfigError(f'{where}: unknown key "{keys[0]}"; did you mean "effect"?')
+        found = (
+            f"is {name!r}{_nearest(name, tuple(EFFECTS))}"
+            if isinstance(name, str)
+            else f"is missing; known are {', '.join(EFFECTS)}."
+        )
+        raise ConfigError(f"{where}: effect {found}")
     own = {key: value for key, value in rule.items() if key not in SELECTORS}
     for key in GLOBS:
         _require(isinstance(rule.get(key, ""), str), where, key, "text, a glob")
@@ -72,7 +80,7 @@ def _effect(kind: type[Effect], own: Mapping[str, Any], where: str) -> Effect:
     values = {}
     for key, value in own.items():
         if key not in hints:
-            raise ConfigError(f'{where}: unknown key "{key}"{_nearest(key, (*hints, *SELECTORS))}.')
+            raise ConfigError(f'{where}: unknown key "{key}"{_nearest(key, (*hints, *SELECTORS))}')
         is_text = hints[key] is bytes and isinstance(value, str)
         values[key] = value.encode() if is_text else value
         _require(_fits(values[key], hints[key]), where, key, _accepted(hints[key]))
@@ -116,4 +124,4 @@ def _require(is_valid: bool, where: str, key: str, accepted: str) -> None:
 
 def _nearest(key: str, known: tuple[str, ...]) -> str:
     near = get_close_matches(key, known, n=1)
-    return f'; did you mean "{near[0]}"?' if near else f"; known are {', '.join(known)}"
+    return f'; did you mean "{near[0]}"?' if near else f"; known are {', '.join(known)}."

@@ -26,10 +26,9 @@ ICEBERG = "_iceberg"
 # The folder of what only the lake needs: the output's record, and the files of the lake's own tables.
 FOLDER = "_lake"
 DEFAULT_NAMESPACE = "acs_inventory"
-# The lake's own tables: the coverage of each snapshot, and the snapshots themselves. Each crawl adds rows to them. Some
-# catalogs refuse a name that begins with an underscore, such as that of S3 Tables.
-SCOPES = "scopes"
-SNAPSHOT_TABLE = "snapshots"
+# The lake's own tables: the coverage of each snapshot, and the snapshots themselves. Each crawl adds rows to them.
+SCOPES = "_scopes"
+SNAPSHOT_TABLE = "_snapshots"
 OWN_TABLES = (SCOPES, SNAPSHOT_TABLE)
 # The column of a table with the rows of many snapshots that its files don't have.
 SNAPSHOT_DATE = "snapshot_date"
@@ -117,8 +116,8 @@ class Lake(Protocol):
         """
         ...
 
-    def recorded(self) -> set[str]:
-        """Return the snapshots of which the lake's own tables have the rows."""
+    def added(self, tables: Iterable[str]) -> set[str]:
+        """Return the snapshots that were added to any of these tables, as far as a table has the rows of many."""
         ...
 
     def named(self, tables: Iterable[str], expiring: Collection[str]) -> dict[str, set[str]]:

@@ -87,9 +87,10 @@ class DeltaLake:
                 continue
         raise OutputError("other programs keep changing it")
 
-    def recorded(self) -> set[str]:
-        """See `Lake.recorded`."""
-        return {snapshot_in_path(path) for path in self._files(SNAPSHOT_TABLE)} - {""}
+    def added(self, tables: Iterable[str]) -> set[str]:
+        """See `Lake.added`."""
+        found = [table for table in map(self._opened, tables) if table is not None and _has_history(table)]
+        return {snapshot_in_path(path) for table in found for path in _paths(table)} - {""}
 
     def named(self, tables: Iterable[str], expiring: Collection[str]) -> dict[str, set[str]]:
         """See `Lake.named`: the snapshots of the current content, since the log's older versions aren't kept."""

@@ -22,10 +22,10 @@ from crawler.snapshot.lake.base import (
     OWN_TABLES,
     SNAPSHOT_DATE,
     SNAPSHOT_PROPERTY,
-    SNAPSHOT_TABLE,
     folder_of,
 )
 from crawler.snapshot.lake.catalog import open_catalog, translate_errors
+from crawler.snapshot.lake.catalog_tables import PLACE_PROPERTY, CatalogTables, is_stray
 from crawler.snapshot.lake.data_files import data_files
 from crawler.snapshot.lake.iceberg_history import (
     MARKED,
@@ -56,7 +56,6 @@ if TYPE_CHECKING:
 
     from crawler.snapshot.lake.base import LakeSettings, TableContent
 
-_PLACE_PROPERTY = "acs-inventory.output"
 _ID_PROPERTY = "acs-inventory.output-id"
 _ATTEMPTS = 5
 
@@ -69,7 +68,7 @@ class IcebergLake:
         self.settings = settings
         self._base = settings.base
         self._namespace = settings.namespace
-        self._catalog = open_catalog(settings, is_new=is_new)
+        self._tables = CatalogTables(open_catalog(settings, is_new=is_new), settings.namespace)
 
     def check(self, tables: Iterable[str]) -> None:
         """See `Lake.check`."""
@@ -77,23 +76,22 @@ class IcebergLake:
         folders = [f"{ICEBERG}/{self._namespace}/{name}" for name in names]
         inner = [f"{folder}/{name}" for folder in folders for name in ("metadata", "data")]
         check_folders(self.settings, [ICEBERG, f"{ICEBERG}/{self._namespace}", *folders, *inner])
-        for table in filter(None, map(self._load, names)):
+        for name in names:
+            if (table := self._load(name)) is None:
+                continue
             self._raise_if_foreign(table)
-            if self.settings.mode == "replace" and table.name()[-1] not in OWN_TABLES:
+            if self.settings.mode == "replace" and name not in OWN_TABLES:
                 self._raise_if_history(table)
 
     def move(self, content: TableContent) -> bool:
         """See `Lake.move`. Raises OutputError if other programs keep changing the table, ConfigError as `check`."""
         from pyiceberg.exceptions import CommitFailedException, ValidationException
 
-        owner = {_PLACE_PROPERTY: self._base}
+        owner = {PLACE_PROPERTY: self._base}
         owner |= {_ID_PROPERTY: self.settings.output_id} if self.settings.output_id else {}
-        name = (self._namespace, content.table)
         with output_umask(self.settings):
             # Not asked to make it at once: pyiceberg would write the metadata of a new table before it looks.
-            found = self._find(content.table) or self._catalog.create_table_if_not_exists(
-                name, schema=content.schema, properties=owner
-            )
+            found = self._tables.find(content.table) or self._tables.make(content.table, content.schema, owner)
             for _ in range(_ATTEMPTS):
                 self._raise_if_foreign(found)
                 if self._is_reached(found, content):
@@ -115,22 +113,22 @@ class IcebergLake:
             return True
         return content.is_reached(table.properties.get(SNAPSHOT_PROPERTY, ""))
 
-    def recorded(self) -> set[str]:
-        """See `Lake.recorded`."""
-        table = self._load(SNAPSHOT_TABLE)
-        return added_to(table) if table is not None else set()
+    def added(self, tables: Iterable[str]) -> set[str]:
+        """See `Lake.added`."""
+        found = [table for table in map(self._load, tables) if table is not None and has_history(table.metadata)]
+        return set().union(*map(added_to, found))
 
     def named(self, tables: Iterable[str], expiring: Collection[str]) -> dict[str, set[str]]:
         """See `Lake.named`. Raises ConfigError if the tables belong to the place that this output is a copy of."""
         found = {}
         with translate_errors("read"):
-            for table in self._reachable(tables):
+            for name, table in self._reachable(tables):
                 removed = {version.snapshot_id for version in self._expired(table, expiring)}
                 kept = [version for version in table.snapshots() if version.snapshot_id not in removed]
                 named = {version.snapshot_id: snapshots_named(table, version) for version in kept}
                 if (current := self._dropped_from(table)) is not None:
                     named[current] -= set(expiring)
-                found[table.name()[-1]] = set().union(*named.values())
+                found[name] = set().union(*named.values())
         return found
 
     def missing(self, tables: Iterable[str]) -> list[tuple[str, str]]:
@@ -139,11 +137,11 @@ class IcebergLake:
         for name in tables:
             with translate_errors("read"):
                 try:
-                    table = self._find(name)
+                    table = self._tables.find(name)
                 except FileNotFoundError:
                     found.append((name, "its metadata"))
                     continue
-                if table is not None:
+                if table is not None and not is_stray(table):
                     self._raise_if_foreign(table)
                     found += [(name, path) for path in sorted(missing_files(table))]
         return found
@@ -151,43 +149,36 @@ class IcebergLake:
     def expire(self, tables: Iterable[str], snapshot_ids: Collection[str]) -> None:
         """See `Lake.expire`: removes the tags, the versions, and the lists of files that only these had."""
         with translate_errors("changed"), output_umask(self.settings):
-            for table in self._reachable(tables):
+            for _, table in self._reachable(tables):
                 if self._is_own(table):
                     if self._dropped_from(table) is not None:
                         drop_snapshots(table, snapshot_ids)
                     remove_tags(table, snapshot_ids)
                     remove_versions(table, self._expired(table, snapshot_ids))
 
-    def _find(self, name: str) -> Table | None:
-        """Return a table; None if the catalog doesn't have it. Raises FileNotFoundError without its metadata."""
-        from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
-
-        try:
-            return self._catalog.load_table((self._namespace, name))
-        except (NoSuchNamespaceError, NoSuchTableError):
-            return None
-
     def _load(self, name: str) -> Table | None:
-        """Do the same as `_find`. Raises ConfigError without the table's metadata, OutputError for other errors."""
+        """Find a table. Raises ConfigError without the table's metadata, OutputError for other errors."""
         with translate_errors("read"):
             try:
-                return self._find(name)
+                return self._tables.find(name)
             except FileNotFoundError:
                 raise ConfigError(self._without_metadata(name)) from None
 
-    def _reachable(self, tables: Iterable[str]) -> Iterator[Table]:
-        """Yield the tables that may name files of this output. Raises ConfigError if that can't be told."""
-        for table in filter(None, map(self._load, tables)):
+    def _reachable(self, tables: Iterable[str]) -> Iterator[tuple[str, Table]]:
+        """Yield the tables that may name files of this output, by name. Raises ConfigError if that can't be told."""
+        for name in tables:
+            if (table := self._load(name)) is None:
+                continue
             place, output_id = _owner(table)
             if place in ("", self._base):
-                yield table
+                yield name, table
             elif not output_id or output_id == self.settings.output_id:
                 raise ConfigError(self._foreign(table))
 
     def _is_own(self, table: Table) -> bool:
         place, output_id = _owner(table)
         is_same = output_id in ("", self.settings.output_id) or self.settings.has_own_catalog
-        return place in ("", self._base) and is_same
+        return place in ("", self._base) and is_same and not is_stray(table)
 
     def _raise_if_foreign(self, table: Table) -> None:
         if not self._is_own(table):
@@ -226,6 +217,11 @@ class IcebergLake:
 
     def _foreign(self, table: Table) -> str:
         place, _ = _owner(table)
+        if is_stray(table):
+            return (
+                f"[output.iceberg] the table {'.'.join(table.name())} of the catalog was made by another program; "
+                "set another namespace, or rename the table"
+            )
         if self.settings.has_own_catalog:
             return (
                 f"the Iceberg tables in {self._base}/{ICEBERG} belong to {place}, of which this output is a copy; "
@@ -313,7 +309,7 @@ def _describe(change: Transaction, order: Sequence[str], *, is_added: bool) -> N
 
 def _owner(table: Table) -> tuple[str, str]:
     """Return the place and the ID of the output that a table belongs to; empty if nothing tells them."""
-    place, output_id = table.properties.get(_PLACE_PROPERTY, ""), table.properties.get(_ID_PROPERTY, "")
+    place, output_id = table.properties.get(PLACE_PROPERTY, ""), table.properties.get(_ID_PROPERTY, "")
     if place:
         return place, output_id
     version, location = table.current_snapshot(), table.location()

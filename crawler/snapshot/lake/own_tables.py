@@ -1,7 +1,7 @@
-"""The lake's own tables: `scopes` says what is known of a snapshot, `snapshots` which snapshots there are.
+"""The lake's own tables: `_scopes` says what is known of a snapshot, `_snapshots` which snapshots there are.
 
 Each committed snapshot adds its rows, a partial one, too: the rows of the other tables can't tell that something is
-unknown. The rows are in files of their own in the output, `_lake/scopes/snapshot_date=…/snapshot=…/`, and stay there
+unknown. The rows are in files of their own in the output, `_lake/_scopes/snapshot_date=…/snapshot=…/`, and stay there
 as long as the snapshot. A file that no table names is left by a crawl that was killed before its commit.
 """
 
@@ -55,14 +55,14 @@ SNAPSHOTS_SCHEMA = pa.schema(
 
 
 def scope_rows(snapshot_id: str, ledger: LedgerView) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a snapshot in `scopes`: its ledger, with its ID."""
+    """Yield the rows of a snapshot in `_scopes`: its ledger, with its ID."""
     for batch in ledger.batches():
         ids = pa.repeat(pa.scalar(snapshot_id, pa.string()), batch.num_rows)
         yield pa.RecordBatch.from_arrays([ids, *batch.columns], schema=SCOPES_SCHEMA)
 
 
 def snapshot_rows(manifest: Manifest, manifest_sha256: str) -> Iterator[pa.RecordBatch]:
-    """Yield the row of a snapshot in `snapshots`. `published`: the other tables moved to it."""
+    """Yield the row of a snapshot in `_snapshots`. `published`: the other tables moved to it."""
     entries = manifest.tables.values()
     by_status = manifest.scopes.by_status
     row = {

@@ -3,10 +3,10 @@
 A lake table's commit only names files that the output has already. Tables whose content is replaced are at LATEST, and
 tables with the rows of many snapshots have those of complete ones: partial snapshots and those of a narrowed crawl
 aren't published, since the missing rows would look deleted. The lake's own tables say so: a partial snapshot has rows
-in `scopes` and `snapshots`, too.
+in `_scopes` and `_snapshots`, too.
 
-Each table moves by one atomic commit with the snapshot's ID, `snapshots` at last. So a committed snapshot that isn't
-in `snapshots` is one whose crawl was stopped before it had moved all tables: the next publication does that. A commit
+Each table moves by one atomic commit with the snapshot's ID, `_snapshots` at last. So a committed snapshot that isn't
+in `_snapshots` is one whose crawl was stopped before it had moved all tables: the next publication does that. A commit
 that is tried again changes nothing.
 """
 
@@ -101,8 +101,8 @@ class Publication:
         self._committed = snapshot_ids(self._location)
         if manifest.snapshot_id not in self._committed:
             return
-        recorded = self._lake.recorded()
-        waiting = [*self._missed(recorded, manifest.snapshot_id), _Waiting(manifest, ledger)]
+        recorded = self._lake.added([SNAPSHOT_TABLE])
+        waiting = [*self._missed(recorded, manifest), _Waiting(manifest, ledger)]
         moves = [(each, table) for each in self._moving(waiting) for table in each.tables if table in self._schemas]
         owed = [each for each in waiting if each.snapshot_id not in recorded]
         steps, total = 0, len(moves) + 2 * len(owed)
@@ -116,34 +116,41 @@ class Publication:
                     self._add_rows(each, table)
                 self._on_step(steps := steps + 1, total)
 
-    def _missed(self, recorded: set[str], own: str) -> list[_Waiting]:
+    def _missed(self, recorded: set[str], own: Manifest) -> list[_Waiting]:
         """Return the snapshots that were committed and not recorded, oldest first, since the lake has been recording.
 
-        Crawls that overlapped the newest recorded one may have been slower. A damaged snapshot is left out.
+        A damaged snapshot is left out. Its parts are looked at if a table may move to it.
         """
-        if not recorded:
-            return []
-        oldest, since = min(recorded), started_at(max(recorded)) - _OVERLAP
+        is_passed = own.can_be_latest and self._lake.settings.mode == "replace"
         found = []
-        for snapshot_id in sorted(self._committed):
-            if (
-                snapshot_id <= oldest
-                or snapshot_id in recorded
-                or snapshot_id == own
-                or started_at(snapshot_id) < since
-            ):
-                continue
+        for snapshot_id in self._unrecorded(recorded, own.snapshot_id):
             try:
                 manifest = read_manifest(self._location, snapshot_id)
                 if is_unpublished_part(manifest.selection):
                     continue
                 each = _Waiting(manifest, read_ledger(self._location, manifest))
-                if manifest.can_be_latest:
+                if manifest.can_be_latest and not is_passed:
                     self._read_statistics(manifest)
                 found.append(each)
             except OutputError as error:
                 self.problems.append(f"snapshot {snapshot_id} isn't added to the lake: {error}")
         return found
+
+    def _unrecorded(self, recorded: set[str], own: str) -> list[str]:
+        """Return the snapshots that a stopped crawl may have left, oldest first.
+
+        Crawls that overlapped the newest recorded one may have been slower. A recorded snapshot from the future, of a
+        clock that was wrong, is not the newest one. The first crawl of a lake may have been stopped, too: then some
+        table has its rows, and none is recorded.
+        """
+        others = sorted(set(self._committed) - recorded - {own})
+        if not recorded:
+            tables = [SCOPES, *(self._schemas if self._lake.settings.mode == "append" else ())]
+            begun = self._lake.added(tables) if others else set()
+            return [snapshot_id for snapshot_id in others if snapshot_id in begun]
+        newest = max((snapshot_id for snapshot_id in recorded if snapshot_id < own), default=own)
+        oldest, since = min(recorded), started_at(newest) - _OVERLAP
+        return [snapshot_id for snapshot_id in others if snapshot_id > oldest and started_at(snapshot_id) >= since]
 
     def _read_statistics(self, manifest: Manifest) -> None:
         for table, entry in manifest.tables.items():

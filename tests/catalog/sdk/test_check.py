@@ -264,7 +264,7 @@ def test_a_host_that_differs_may_be_written_down_in_the_products_file():
 
 
 def test_a_missing_package_is_a_sentence():
-    with pytest.raises(ConfigError, match=r"^the SDK package no_such_sdk isn't installed: name "):
+    with pytest.raises(ConfigError, match=r"^the SDK package no_such_sdk isn't installed; name "):
         open_package("no_such_sdk")
 
 

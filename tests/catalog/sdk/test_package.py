@@ -10,6 +10,7 @@ import pytest
 from crawler.catalog.sdk import open_package
 from crawler.catalog.sdk.check import tree_of
 from crawler.errors import ConfigError
+from crawler.extras import install_command
 from tests.support.sdk_packages import TRAP, Call, install, package_files, wheel
 
 ANSWER = {
@@ -174,9 +175,9 @@ def refused(name):
 
 def test_a_missing_package_is_a_sentence():
     assert refused("alibabacloud_no1") == (
-        "the SDK package alibabacloud_no1 isn't installed: pip install alibabacloud-no1"
+        f"the SDK package alibabacloud_no1 isn't installed; run: {install_command('alibabacloud-no1')}"
     )
-    assert refused("no_such_sdk").startswith("the SDK package no_such_sdk isn't installed: name an installed package")
+    assert refused("no_such_sdk").startswith("the SDK package no_such_sdk isn't installed; name an installed package")
 
 
 @pytest.mark.parametrize("name", ["", "..", "a b", "-rf", "x" * 300, "a\x1b[31m"])

@@ -219,7 +219,7 @@ async def test_a_commit_in_a_bucket_takes_few_requests(server, tmp_path, monkeyp
         publish_lake(lake, manifest, SCHEMAS, ledger, KEYS, statistics if with_statistics else {})
         read = [each for each in sent if each.startswith("get") and each.endswith(".parquet")]
         assert len(read) == (0 if with_statistics else 1)
-        own = [each for each in sent if "/_lake/" in each or "/scopes/" in each or "/snapshots/" in each]
+        own = [each for each in sent if "/_lake/" in each or "/acs_inventory/_" in each]
         assert len(sent) - len(read) - len(own) <= 12, sent
         assert len(own) <= 20, own
 

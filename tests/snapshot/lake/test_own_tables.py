@@ -1,4 +1,4 @@
-"""The tables `scopes` and `snapshots` of a lake, and tables with the rows of many snapshots (`mode = "append"`)."""
+"""The tables `_scopes` and `_snapshots` of a lake, and tables with the rows of many snapshots (`mode = "append"`)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from crawler.snapshot import (
 from crawler.snapshot.bucket.prune import prune_bucket
 from crawler.snapshot.folder.prune import prune
 from crawler.snapshot.lake import own_tables
-from crawler.snapshot.lake.base import OWN_TABLES
+from crawler.snapshot.lake.base import OWN_TABLES, SNAPSHOT_TABLE
 from crawler.snapshot.lake.delta import DeltaLake
 from crawler.snapshot.lake.iceberg import IcebergLake
 from crawler.snapshot.lake.verify import verify_lakes
@@ -92,14 +92,14 @@ def pruned(lake, **rules):
 async def test_each_snapshot_has_its_scopes_and_its_row(lake):
     await lake.write(OLD)
     manifest = await lake.write(NEW, FUNCTIONS, [FAILED])
-    scopes = [row for row in rows_of(lake, "scopes") if row["snapshot_id"] == NEW]
+    scopes = [row for row in rows_of(lake, "_scopes") if row["snapshot_id"] == NEW]
     assert {(row["account_id"], row["status"], row["error_code"]) for row in scopes} == {
         (ACCOUNT, "complete", ""),
         (OTHER, "failed", "Boom"),
     }
     assert {row["snapshot_date"] for row in scopes} == {date(2026, 11, 21)}
     assert set(LEDGER_SCHEMA.names) <= set(scopes[0])
-    first, second = sorted(rows_of(lake, "snapshots"), key=lambda row: row["snapshot_id"])
+    first, second = sorted(rows_of(lake, "_snapshots"), key=lambda row: row["snapshot_id"])
     assert (first["status"], first["published"], first["scopes_failed"]) == ("complete", True, 0)
     assert (second["status"], second["published"], second["scopes_failed"]) == ("partial", False, 1)
     assert (second["started_at"], second["rows"]) == (manifest.started_at, 1)
@@ -111,21 +111,16 @@ async def test_the_same_snapshot_is_added_once_however_often_it_is_published(lak
     await lake.write(NEW)
     lake.publish(NEW)
     lake.publish(NEW)
-    assert ids(lake, "snapshots") == [NEW]
-    assert len(rows_of(lake, "scopes")) == len(ROWS)
+    assert ids(lake, "_snapshots") == [NEW]
+    assert len(rows_of(lake, "_scopes")) == len(ROWS)
 
 
 class Killed(BaseException):
     """The process ends at this point."""
 
 
-@pytest.mark.parametrize("mode", ["replace", "append"])
-@pytest.mark.parametrize("at", range(4))
-@pytest.mark.parametrize("kind", FORMATS)
-async def test_what_a_killed_crawl_left_the_next_one_adds_once(tmp_path, monkeypatch, kind, at, mode):
-    """Killed before each of its commits, and with the last one made."""
-    lake = Local(kind, tmp_path / "out", mode=mode)
-    await lake.write(OLD)
+def kill_at(monkeypatch, kind, at):
+    """Let the process end after that many commits of a lake."""
     kind_of_lake = DeltaLake if kind == "delta" else IcebergLake
     real, calls = kind_of_lake.move, []
 
@@ -135,15 +130,56 @@ async def test_what_a_killed_crawl_left_the_next_one_adds_once(tmp_path, monkeyp
             raise Killed
         return real(self, content)
 
+    monkeypatch.setattr(kind_of_lake, "move", move)
+
+
+@pytest.mark.parametrize("mode", ["replace", "append"])
+@pytest.mark.parametrize("at", range(4))
+@pytest.mark.parametrize("kind", FORMATS)
+async def test_what_a_killed_crawl_left_the_next_one_adds_once(tmp_path, monkeypatch, kind, at, mode):
+    """Killed before each of its commits, and with the last one made."""
+    lake = Local(kind, tmp_path / "out", mode=mode)
+    await lake.write(OLD)
     with monkeypatch.context() as patched:
-        patched.setattr(kind_of_lake, "move", move)
+        kill_at(patched, kind, at)
         with pytest.raises(Killed):
             await lake.write(NEW, {**ROWS, ("fc_functions", ACCOUNT, "cn-hangzhou"): ["missed"]})
     await lake.write(LATER, FUNCTIONS, [FAILED])
-    assert ids(lake, "snapshots") == [OLD, NEW, LATER]
-    assert len(rows_of(lake, "scopes")) == 2 * len(ROWS) + 2
+    assert ids(lake, "_snapshots") == [OLD, NEW, LATER]
+    assert len(rows_of(lake, "_scopes")) == 2 * len(ROWS) + 2
     names = sorted(row["name"] for row in rows_of(lake, "fc_functions"))
     assert names == (["f3", "missed"] if mode == "replace" else ["f1", "f2", "f3", "f3", "missed"])
+
+
+@pytest.mark.parametrize("mode", ["replace", "append"])
+@pytest.mark.parametrize("at", range(4))
+@pytest.mark.parametrize("kind", FORMATS)
+async def test_no_table_has_a_snapshot_of_a_killed_first_crawl_that_others_lack(tmp_path, monkeypatch, kind, at, mode):
+    """Nothing is recorded then. A snapshot from before the lake is not added."""
+    lake = Local(kind, tmp_path / "out", mode=mode)
+    await write_snapshot(lake.root, OLD)
+    kill_at(monkeypatch, kind, at)
+    with pytest.raises(Killed):
+        await lake.write(NEW)
+    monkeypatch.undo()
+    await lake.write(LATER)
+    is_begun = at >= (1 if mode == "append" else 3)
+    expected = [NEW, LATER] if is_begun else [LATER]
+    assert ids(lake, "_snapshots") == sorted(set(ids(lake, "_scopes"))) == expected
+    assert len(rows_of(lake, "_scopes")) == len(expected) * len(ROWS)
+    if mode == "append":
+        assert sorted(set(ids(lake, "fc_functions"))) == expected
+
+
+async def test_a_snapshot_from_the_future_doesnt_end_the_search_for_what_a_killed_crawl_left(lake, monkeypatch):
+    await lake.write(OLD)
+    await lake.write("20270621T020000Z-0000")
+    kill_at(monkeypatch, lake.kind, 0)
+    with pytest.raises(Killed):
+        await lake.write(NEW)
+    monkeypatch.undo()
+    await lake.write(LATER)
+    assert ids(lake, "_snapshots") == [OLD, NEW, LATER, "20270621T020000Z-0000"]
 
 
 async def test_a_narrowed_crawl_leaves_every_table_as_it_is(lake):
@@ -151,15 +187,15 @@ async def test_a_narrowed_crawl_leaves_every_table_as_it_is(lake):
     manifest = await write_snapshot(lake.root, NEW, FUNCTIONS)
     selected = msgspec.structs.replace(manifest, selection=CrawlSelection(tables=["fc_*"]))
     lake.publish_to(open_lake(lake.settings), selected)
-    assert ids(lake, "snapshots") == [OLD]
+    assert ids(lake, "_snapshots") == [OLD]
 
 
 async def test_rows_of_a_removed_snapshot_go_with_it(lake):
     for snapshot_id in (OLD, NEW, LATER):
         await lake.write(snapshot_id)
     assert [entry.snapshot_id for entry in pruned(lake, last=1).removed] == [NEW, OLD]
-    assert ids(lake, "snapshots") == [LATER]
-    assert set(ids(lake, "scopes")) == {LATER}
+    assert ids(lake, "_snapshots") == [LATER]
+    assert set(ids(lake, "_scopes")) == {LATER}
     files = sorted(path.relative_to(lake.root).parts[2:4] for path in (lake.root / "_lake").rglob("part-*.parquet"))
     assert files == [("snapshot_date=2026-11-22", f"snapshot={LATER}")] * 2
     assert verify_lakes(lake.root) == ([], [])
@@ -177,9 +213,9 @@ async def test_a_column_that_a_release_adds_is_added(lake, monkeypatch):
             lambda *given: (batch.select(older.names) for batch in real(*given)),
         )
         await lake.write(OLD)
-    assert "request_id" not in rows_of(lake, "scopes")[0]
+    assert "request_id" not in rows_of(lake, "_scopes")[0]
     await lake.write(NEW)
-    assert {(row["snapshot_id"], row["request_id"]) for row in rows_of(lake, "scopes")} == {(OLD, None), (NEW, "")}
+    assert {(row["snapshot_id"], row["request_id"]) for row in rows_of(lake, "_scopes")} == {(OLD, None), (NEW, "")}
 
 
 async def test_append_keeps_the_rows_of_each_snapshot(history):
@@ -209,7 +245,7 @@ async def test_a_partial_snapshot_adds_no_resources(history):
     await history.write(OLD)
     await history.write(NEW, FUNCTIONS, [FAILED])
     assert set(ids(history, "fc_functions")) == {OLD}
-    assert ids(history, "snapshots") == [OLD, NEW]
+    assert ids(history, "_snapshots") == [OLD, NEW]
 
 
 async def test_prune_removes_the_rows_of_removed_snapshots_from_a_history(history):
@@ -218,7 +254,7 @@ async def test_prune_removes_the_rows_of_removed_snapshots_from_a_history(histor
     assert [entry.snapshot_id for entry in pruned(history, last=2).removed] == [OLD]
     assert set(ids(history, "fc_functions")) == {NEW, LATER}
     history.publish(LATER)
-    assert ids(history, "snapshots") == [NEW, LATER]
+    assert ids(history, "_snapshots") == [NEW, LATER]
     assert verify_lakes(history.root) == ([], [])
     if history.kind == "iceberg":
         assert len(history.table("fc_functions").snapshots()) == 1
@@ -256,7 +292,7 @@ async def test_a_table_whose_content_was_replaced_begins_a_history(tmp_path):
         await after.write(NEW, FUNCTIONS)
         await after.write(LATER, FUNCTIONS)
         assert ids(after, "fc_functions") == [NEW, LATER]
-        assert ids(after, "snapshots") == [OLD, NEW, LATER]
+        assert ids(after, "_snapshots") == [OLD, NEW, LATER]
         if kind == "iceberg":
             assert after.names("fc_functions", OLD) == ["f1", "f2", "f3"]
 
@@ -301,12 +337,12 @@ async def test_a_lake_in_a_bucket_adds_and_removes_the_rows_of_snapshots(server,
         done = publish_lake(open_lake(settings), manifest, SCHEMAS, Ledger(ledger))
         assert (done.format, done.tables_moved, done.problems) == (kind, 3, ())
     lakes = [open_lake(settings)]
-    assert lakes[0].recorded() == {OLD, NEW, LATER}
+    assert lakes[0].added([SNAPSHOT_TABLE]) == {OLD, NEW, LATER}
     plan = await prune_bucket(store, BucketReader(place), KeepRules(last=2), NOW, lakes)
     assert [entry.snapshot_id for entry in plan.removed] == [OLD]
     paths = [entry.path for entry in await store.list("_lake") if entry.path.endswith(".parquet")]
     assert sorted(snapshot_in_path(path) for path in paths) == [NEW, NEW, LATER, LATER]
     found = lakes[0].named(["fc_functions", *OWN_TABLES], [])
-    assert found["scopes"] == found["snapshots"] == {NEW, LATER}
+    assert found["_scopes"] == found["_snapshots"] == {NEW, LATER}
     is_one = kind == "delta" and mode == "replace"
     assert found["fc_functions"] == ({LATER} if is_one else {NEW, LATER})

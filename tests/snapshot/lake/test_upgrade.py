@@ -37,9 +37,7 @@ async def publish_as_0_1_0(lake, snapshot_id):
     manifest = read_manifest(lake.root, snapshot_id)
     paths = [f"{lake.settings.base}/{file.path}" for file in manifest.tables[TABLE].files]
     properties = {"acs-inventory.snapshot-id": snapshot_id}
-    name = (lake.settings.namespace, TABLE)
-    own = open_lake(lake.settings)._catalog
-    table = own.create_table_if_not_exists(name, SCHEMA, properties={"acs-inventory.output": lake.settings.base})
+    table = open_lake(lake.settings)._tables.make(TABLE, SCHEMA, {"acs-inventory.output": lake.settings.base})
     with table.transaction() as change:
         if table.spec().is_unpartitioned():
             with change.update_spec() as spec:

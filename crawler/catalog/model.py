@@ -348,9 +348,12 @@ class Catalog:
         able = {operation.product for operation in self.operations.values() if operation.selection != "out"}
         return tuple(product for key, product in self.products.items() if key in able - read)
 
-    def matching(self, pattern: str) -> tuple[str, ...]:
-        """Return every table that matches, opt-in and out too, in the catalog's order. Raises CatalogError for none."""
-        found = self._matching(pattern)
+    def matching(self, *patterns: str) -> tuple[str, ...]:
+        """Return every table that a pattern matches, opt-in and out too, in the catalog's order.
+
+        Raises CatalogError for a pattern without a table.
+        """
+        found = {table for pattern in patterns for table in self._matching(pattern)}
         return tuple(table for table in self.operations if table in found)
 
     def _matching(self, pattern: str) -> set[str]:

@@ -166,7 +166,7 @@ def _print_written(request: ExportRequest, written: Mapping[str, ExportedTable])
     is_workbook = request.file_format == "xlsx"
     columns = ("table", "rows", "sheet") if is_workbook else ("table", "rows", "file", "size")
     rows = [
-        (table, f"{entry.rows:,}", entry.file, size_text(entry.bytes or 0))[: len(columns)]
+        (table, f"{entry.rows:,}", entry.file, "" if entry.bytes is None else size_text(entry.bytes))[: len(columns)]
         for table, entry in written.items()
     ]
     print_aligned(out, columns, rows, numbers=("rows", "size"), expendable=("size",))

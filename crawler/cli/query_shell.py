@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from crawler.cli.exit_state import Interrupted
 from crawler.cli.signals import interruptible
+from crawler.cli.terminal import filled
 from crawler.errors import CrawlError, ExitCode
 from crawler.local_files import reason_of, xdg_folder
 from crawler.text import escape_control
@@ -167,7 +168,7 @@ def _is_whole(text: str) -> bool:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{filled(text, sys.stderr)}\n")
     sys.stderr.flush()
 
 

@@ -120,7 +120,7 @@ def _print_table(shown: _Shown) -> list[str]:
     if len(widths) == len(heads):
         return []
     some = f"the first {len(widths)} of {len(heads)} columns fit"
-    return [f"{some}; name those you need, widen the terminal, or use --format list or csv"]
+    return [f"{some}; name those you need, widen the terminal, or choose the format list"]
 
 
 def _cell_text(text: str | None) -> str:

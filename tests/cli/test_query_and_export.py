@@ -303,7 +303,7 @@ def test_a_table_fits_a_terminal(output, width):
     assert max(map(len, table)) <= width
     assert "1000000000000001" in screen  # an ID is shown whole or not at all
     said = " ".join(" ".join(lines).split())
-    assert re.search(r"the first \d+ of 55 columns fit; name those you need, widen the terminal, or use --format", said)
+    assert re.search(r"the first \d+ of 55 columns fit; name those you need, .*, or choose the format list", said)
 
 
 NAMED = "SELECT account_id, region_id, function_name, memory_size, snapshot_id, code_size FROM fc_functions"

@@ -104,6 +104,14 @@ def test_the_commands(typed):
     assert "usage: .schema TABLE" in err
 
 
+def test_what_the_shell_says_breaks_between_words(typed, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    _, err, _ = typed(".help")
+    assert max(map(len, err.splitlines())) <= 60
+    assert " ".join(query_shell._HELP.split()) in " ".join(err.split())
+
+
 @pytest.mark.parametrize("end", [".quit", ".exit", "quit", "exit;", "QUIT"])
 def test_the_shell_ends_by_a_word(typed, end):
     out, _, prompts = typed(end, "SELECT 1;")

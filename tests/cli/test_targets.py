@@ -124,6 +124,16 @@ def test_a_named_pipe_gets_the_rows(run, tmp_path):
     assert (tmp_path / "pipe").is_fifo()
 
 
+def test_the_size_of_a_pipe_is_not_stated(run, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = threading.Thread(target=lambda: (tmp_path / "pipe").read_bytes())
+    reader.start()
+    code, out, err = run("export", "fc_functions", "--format", "csv", "--to", "pipe")
+    reader.join(20)
+    assert code == 0, err
+    assert out.splitlines()[2].split() == [b"fc_functions", b"3", b"pipe"]
+
+
 def test_a_device_that_is_full_is_exit_4(run):
     code, _, err = run("report", "--to", "/dev/full")
     assert (code, err) == (4, "acs-inventory: can't write /dev/full: No space left on device\n")

@@ -152,6 +152,8 @@ def test_the_database_has_a_view_for_each_table_of_the_latest_snapshot(folder, m
             latest.write_text(f"{snapshot_id}\n")
             shown = typed(folder, "duckdb-views")
             with duckdb.connect(folder / "inventory.duckdb", read_only=True) as connection:
+                [tags] = connection.execute("SELECT tags FROM duckdb_databases() WHERE path IS NOT NULL").fetchone()
+                assert tags == {"storage_version": "v1.0.0+"}, "an older DuckDB opens it"
                 for table, entry in kept.tables.items():
                     assert f"{table}_latest" in shown
                     asked = f"SELECT count(*), any_value(snapshot_id) FROM {table}_latest"

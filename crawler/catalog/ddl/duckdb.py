@@ -12,6 +12,7 @@ from crawler.catalog.ddl.model import DescribedTable, ScriptRequest
 from crawler.catalog.ddl.reserved import quoted
 from crawler.catalog.ddl.text import LATEST_FILE, full_name, plain_text
 from crawler.catalog.model import FIXED_COLUMNS
+from crawler.errors import ConfigError
 
 _OPTIONS = "hive_partitioning = false, union_by_name = true"
 _QUOTE = '"'
@@ -28,6 +29,8 @@ class DuckDBDialect:
 
     def check(self, request: ScriptRequest) -> None:
         """See `Dialect.check`."""
+        if request.location.startswith("oss://"):
+            raise ConfigError("DuckDB reads OSS at its S3-compatible endpoint: --location s3://BUCKET/PREFIX")
 
     def setup(self, request: ScriptRequest) -> Iterator[str]:
         """See `Dialect.setup`."""
@@ -47,6 +50,12 @@ class DuckDBDialect:
             "  SELECT map(list(key), list(list_transform("
             f"json_extract_string(value, '$.files[*].path'), lambda path: {root} || path)))\n"
             f"  FROM read_text({manifests} || getvariable('latest') || '.json'), json_each(content, '$.tables')\n)"
+        )
+        ledger = full_name(request, "scopes_latest", _QUOTE)
+        file = "__folder || getvariable('latest') || '.scopes.parquet'"
+        yield (
+            f"CREATE OR REPLACE MACRO {ledger}(__folder := {manifests}) AS TABLE\n"
+            f"SELECT *\nFROM read_parquet({file}, {_OPTIONS})"
         )
 
     def table(self, request: ScriptRequest, table: DescribedTable) -> Iterator[str]:

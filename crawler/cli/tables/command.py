@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("table", required=False)
+@click.argument("patterns", nargs=-1, metavar="[TABLE]...")
 @config_file_option("Configuration file whose [catalog] extra adds tables. Default: none.")
 @click.option("--check-sdk", is_flag=True, help="Compare all tables with the installed SDK packages.")
 @click.option(
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 def tables(
     common: CommonOptions,
     /,
-    table: str | None,
+    patterns: tuple[str, ...],
     config_file: Path | None,
     check_sdk: bool,
     dialect: str | None,
@@ -75,10 +75,10 @@ def tables(
 ) -> int | None:
     """List all tables, or describe one.
 
-    With TABLE: its operation, paging, parents, columns and types. TABLE may be a pattern such as 'fc_*', which also
-    matches opt-in tables. A crawl needs their exact names.
+    With one TABLE: its operation, paging, parents, columns and types. With several: a list of them. TABLE may be a
+    pattern such as 'fc_*', which also matches opt-in tables. A crawl needs their exact names.
 
-    --ddl and --dbt describe the tables to other programs: all of them, or those that TABLE matches. With --snapshot
+    --ddl and --dbt describe the tables to other programs: all of them, or each TABLE. With --snapshot
     latest, run the SQL again after each crawl.
 
     Exit codes: 0 done; 1 --check-sdk found a difference that no [differences] explains; 2 wrong usage, unknown table,
@@ -89,7 +89,7 @@ def tables(
     from crawler.config.resolve import limit_rules
 
     common.exit_state.one_is_an_answer = check_sdk
-    if check_sdk and table:
+    if check_sdk and patterns:
         raise click.UsageError("--check-sdk compares all tables; give no TABLE.")
     script = ScriptOptions(dialect, is_dbt, location, schema, snapshot_id, path, uri, config_file)
     script.check()
@@ -104,21 +104,21 @@ def tables(
     if check_sdk:
         return _check_sdk(common, catalog, as_json=as_json)
     if dialect or is_dbt:
-        write_script(common, catalog, table, script)
+        write_script(common, catalog, patterns, script)
         return None
-    _show_tables(catalog, table, limit_rules(config, catalog), as_json=as_json)
+    _show_tables(catalog, patterns, limit_rules(config, catalog), as_json=as_json)
     return None
 
 
-def _show_tables(catalog: Catalog, pattern: str | None, rules: Mapping[str, LimitRule], *, as_json: bool) -> None:
+def _show_tables(catalog: Catalog, patterns: Sequence[str], rules: Mapping[str, LimitRule], *, as_json: bool) -> None:
     from crawler.cli.tables import text
     from crawler.cli.tables.describe import table_value
 
-    chosen = catalog.matching(pattern) if pattern else tuple(catalog.operations)
+    chosen = catalog.matching(*patterns) if patterns else tuple(catalog.operations)
     if as_json:
         values = [table_value(catalog, name, rules) for name in chosen]
-        print_json(values[0] if pattern in catalog.operations else values)
-    elif pattern and len(chosen) == 1:
+        print_json(values[0] if tuple(patterns) == chosen and len(chosen) == 1 else values)
+    elif patterns and len(chosen) == 1:
         text.print_table(catalog, chosen[0], rules)
     else:
         text.print_tables(catalog, chosen, rules)

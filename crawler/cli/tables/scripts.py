@@ -52,7 +52,7 @@ class ScriptOptions:
                     raise click.UsageError(f"{option} needs --ddl DIALECT or --dbt.")
 
 
-def write_script(common: CommonOptions, catalog: Catalog, pattern: str | None, options: ScriptOptions) -> None:
+def write_script(common: CommonOptions, catalog: Catalog, patterns: Sequence[str], options: ScriptOptions) -> None:
     """Write the script of the chosen tables to stdout or to a file. Raises ConfigError, CatalogError, OutputError."""
     from crawler.audit.export.atomic_files import check_free
 
@@ -60,21 +60,21 @@ def write_script(common: CommonOptions, catalog: Catalog, pattern: str | None, o
         declare_target(options.path, "sql")
         if not is_stream(options.path):
             check_free([options.path], may_replace=True)
-    text = _dbt_text(catalog, pattern, options) if options.is_dbt else _ddl_text(common, catalog, pattern, options)
+    text = _dbt_text(catalog, patterns, options) if options.is_dbt else _ddl_text(common, catalog, patterns, options)
     _write(options.path or STDOUT, text)
 
 
-def _dbt_text(catalog: Catalog, pattern: str | None, options: ScriptOptions) -> str:
+def _dbt_text(catalog: Catalog, patterns: Sequence[str], options: ScriptOptions) -> str:
     from crawler import __version__
     from crawler.catalog.ddl.dbt import sources_text
     from crawler.catalog.ddl.model import DEFAULT_SCHEMA
 
     return sources_text(
-        described_tables(catalog, _chosen(catalog, pattern)), options.schema or DEFAULT_SCHEMA, __version__
+        described_tables(catalog, _chosen(catalog, patterns)), options.schema or DEFAULT_SCHEMA, __version__
     )
 
 
-def _ddl_text(common: CommonOptions, catalog: Catalog, pattern: str | None, options: ScriptOptions) -> str:
+def _ddl_text(common: CommonOptions, catalog: Catalog, patterns: Sequence[str], options: ScriptOptions) -> str:
     from crawler import __version__
     from crawler.catalog.ddl.model import DEFAULT_SCHEMA, ScriptRequest
     from crawler.catalog.ddl.script import WITHOUT_SCHEMA, script_text
@@ -83,7 +83,7 @@ def _ddl_text(common: CommonOptions, catalog: Catalog, pattern: str | None, opti
     schema = options.schema if options.schema is not None else "" if dialect in WITHOUT_SCHEMA else DEFAULT_SCHEMA
     location = _location(options, dialect)
     if options.snapshot_id is None:
-        tables = described_tables(catalog, _chosen(catalog, pattern))
+        tables = described_tables(catalog, _chosen(catalog, patterns))
         return script_text(dialect, ScriptRequest(tables, location, schema, version=__version__))
     from crawler.snapshot.layout import snapshot_date
 
@@ -95,7 +95,7 @@ def _ddl_text(common: CommonOptions, catalog: Catalog, pattern: str | None, opti
             "--ddl describes newer snapshots, except for duckdb"
         )
     request = ScriptRequest(
-        described_tables(catalog, _in_snapshot(common, catalog, pattern, manifest), manifest),
+        described_tables(catalog, _in_snapshot(common, catalog, patterns, manifest), manifest),
         location,
         schema,
         manifest.snapshot_id,
@@ -106,17 +106,17 @@ def _ddl_text(common: CommonOptions, catalog: Catalog, pattern: str | None, opti
     return script_text(dialect, request)
 
 
-def _chosen(catalog: Catalog, pattern: str | None) -> Sequence[str]:
-    """Return the tables of a pattern; by default all but those that can't be crawled."""
-    if pattern is not None:
-        return catalog.matching(pattern)
+def _chosen(catalog: Catalog, patterns: Sequence[str]) -> Sequence[str]:
+    """Return the tables of the patterns; by default all but those that can't be crawled."""
+    if patterns:
+        return catalog.matching(*patterns)
     return [name for name, operation in catalog.operations.items() if operation.selection != "out"]
 
 
-def _in_snapshot(common: CommonOptions, catalog: Catalog, pattern: str | None, manifest: Manifest) -> Sequence[str]:
-    matching = catalog.matching(pattern) if pattern is not None else tuple(catalog.operations)
+def _in_snapshot(common: CommonOptions, catalog: Catalog, patterns: Sequence[str], manifest: Manifest) -> Sequence[str]:
+    matching = catalog.matching(*patterns) if patterns else tuple(catalog.operations)
     unknown = [name for name in manifest.tables if name not in catalog.operations]
-    if pattern is None and unknown:
+    if not patterns and unknown:
         warn(
             common,
             f"left out, since the catalog doesn't have them: {', '.join(unknown)}; --config names the configuration "
@@ -124,7 +124,8 @@ def _in_snapshot(common: CommonOptions, catalog: Catalog, pattern: str | None, m
         )
     found = [name for name in matching if name in manifest.tables]
     if not found:
-        raise ConfigError(f"snapshot {manifest.snapshot_id} has no table that matches {pattern or '*'!r}")
+        named = " or ".join(repr(pattern) for pattern in patterns or ["*"])
+        raise ConfigError(f"snapshot {manifest.snapshot_id} has no table that matches {named}")
     return found
 
 

@@ -230,6 +230,7 @@ def test_type_that_a_dialect_lacks_is_one_sentence():
         ("maxcompute", {"location": "oss://bucket/prefix"}, "needs the endpoint in the location"),
         ("maxcompute", {"location": "s3://a.b/c"}, "needs the endpoint in the location"),
         ("athena", {"location": "oss://bucket"}, "reads Amazon S3 only: --location s3://BUCKET/PREFIX"),
+        ("duckdb", {"location": "oss://bucket"}, "S3-compatible endpoint: --location s3://BUCKET/PREFIX"),
         ("bigquery", {"location": "s3://bucket"}, "reads Cloud Storage: --location gs://BUCKET/PREFIX"),
         ("bigquery", {"schema": ""}, "needs a dataset: --schema NAME"),
         ("trino", {"schema": ""}, "needs a schema: --schema NAME"),

@@ -89,6 +89,7 @@ def test_macros_need_no_files_and_views_need_a_ledger(output):
     with duckdb.connect() as connection:
         connection.execute(script_text("duckdb", asked))
         assert "license" in columns(connection, "fc_layers_latest()").names
+        assert connection.sql("FROM scopes_latest()").fetchall() == []
     pinned = request("duckdb", [], pinned=True, location=str(root))
     with duckdb.connect() as connection:
         connection.execute(script_text("duckdb", pinned))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import shutil
 
 import duckdb
@@ -67,6 +69,7 @@ def test_macros_of_all_tables_run_over_an_output_that_has_two(run, output):
         connection.execute(text)
         for table, entry in manifest.tables.items():
             assert connection.execute(f"SELECT count(*) FROM {table}_latest()").fetchone() == (entry.rows,)
+        assert connection.execute("SELECT count(*) FROM scopes_latest()").fetchone() == (manifest.scopes.total,)
 
 
 @pytest.mark.parametrize("dialect", ["spark", "hive", "trino", "starrocks"])
@@ -79,6 +82,24 @@ def test_only_tables_of_the_snapshot_are_described(run, output, dialect):
     assert text.count("fc_layers_latest") >= 1
     assert "fc_aliases" not in text
     assert manifest.snapshot_id in text
+
+
+def test_several_tables_can_be_named(run):
+    """As `export` takes them. A list of them has each table once, in the catalog's order."""
+    code, text, errors = run("fc_triggers", "fc_layers", "fc_l*", "--ddl", "spark", "--location", "s3://b/p")
+    assert (code, errors) == (0, "")
+    assert re.findall(r"CREATE TABLE IF NOT EXISTS acs_inventory\.(\w+)", text) == [
+        "fc_layer_versions",
+        "fc_layers",
+        "fc_triggers",
+    ]
+    _, text, _ = run("fc_triggers", "fc_layers", "--json")
+    assert [table["table"] for table in json.loads(text)] == ["fc_layers", "fc_triggers"]
+    _, text, _ = run("fc_triggers", "--json")
+    assert json.loads(text)["table"] == "fc_triggers"
+    code, _, errors = run("fc_triggers", "fc_nothing")
+    assert code == 2
+    assert "fc_nothing" in errors
 
 
 def test_local_output_is_a_uri_for_engines(run, output, tmp_path):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from crawler.catalog import load_catalog
 from crawler.cli import crawl_summary as outcome
 from crawler.cli import demo_cloud
+from crawler.cli.gap_text import print_scopes
 from crawler.cli.screen import Screen
 from tests.support.terminals import on_screen
 
@@ -153,7 +154,7 @@ def test_scopes_that_share_a_reason_stand_together_and_none_is_lost_or_made_up(r
         for *scope, status, action in rows
     ]
     written = io.StringIO()
-    outcome.print_scopes(Screen(written), reasons)
+    print_scopes(Screen(written), reasons)
     lines = written.getvalue().splitlines()
     assert sorted(read_back(lines)) == sorted(rows)
     assert lines[0] == f"Not complete: {len(rows)} scope{'s' if len(rows) > 1 else ''}"
@@ -165,6 +166,17 @@ def test_scopes_that_a_manifest_does_not_list_are_counted(shown):
     lines = shown(value)
     assert "Not complete: 12,345 scopes" in lines
     assert "… and 12,344 more; the ledger has all: `query` shows it as _scopes." in lines
+
+
+def test_groups_stand_for_the_scopes_that_a_manifest_does_not_list(shown):
+    value = summary({}, [reason(ACCOUNTS[0], REGIONS[0], "fc_layers")])
+    group = {"status": "denied", "error_code": "Forbidden", "message": "no", "messages": 1, "scopes": 12_345}
+    group |= {"incomplete_since": "", "accounts": 200, "account_ids": [ACCOUNTS[0]], "account_names": [""]}
+    group |= {"regions": 1, "region_ids": [REGIONS[0]], "tables": 1, "table_names": ["fc_layers"]}
+    value["scopes"] |= {"not_complete_total": 12_345, "accepted_total": 0, "groups": [group]}
+    lines = shown(value)
+    assert lines.count("Not complete: 12,345 scopes") == 1
+    assert f"        {ACCOUNTS[0]} and 199 more accounts in {REGIONS[0]}" in lines
 
 
 def test_a_reason_that_names_its_own_place_is_the_same_in_every_place(shown):

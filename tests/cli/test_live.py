@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from crawler.catalog import load_catalog
 from crawler.cli import crawl_summary as outcome
 from crawler.cli import demo_cloud
+from crawler.cli.gap_text import print_scopes
 from crawler.cli.screen import Screen
 from tests.support.terminals import on_screen
 
@@ -153,7 +154,7 @@ def test_scopes_that_share_a_reason_stand_together_and_none_is_lost_or_made_up(r
         for *scope, status, action in rows
     ]
     written = io.StringIO()
-    outcome.print_scopes(Screen(written), reasons)
+    print_scopes(Screen(written), reasons)
     lines = written.getvalue().splitlines()
     assert sorted(read_back(lines)) == sorted(rows)
     assert lines[0] == f"Not complete: {len(rows)} scope{'s' if len(rows) > 1 else ''}"

@@ -46,9 +46,23 @@ def open_catalog(settings: LakeSettings, *, is_new: bool) -> Catalog:
         if is_new:
             catalog.create_namespace_if_not_exists(settings.namespace)
     except Exception as error:  # noqa: BLE001 - of SQLAlchemy, requests or pyiceberg
-        advice = "try again when it has ended" if _is_locked(error) else "check catalog_uri and warehouse"
-        raise ConfigError(f"[output.iceberg] the catalog can't be reached ({reason_of(error)}); {advice}") from None
+        problem = "refused the sign-in" if _is_refused(error) else "can't be reached"
+        raise ConfigError(f"[output.iceberg] the catalog {problem} ({reason_of(error)}); {_advice(error)}") from None
     return catalog
+
+
+def _advice(error: Exception) -> str:
+    if _is_refused(error):
+        # pyiceberg's own variables of a catalog.
+        variables = f"PYICEBERG_CATALOG__{CATALOG_NAME.upper().replace('-', '_')}__"
+        return f"set {variables}CREDENTIAL or {variables}TOKEN, and {variables}OAUTH2_SERVER_URI if it needs one"
+    return "try again when it has ended" if _is_locked(error) else "check catalog_uri and warehouse"
+
+
+def _is_refused(error: Exception) -> bool:
+    from pyiceberg.exceptions import AuthorizationExpiredError, ForbiddenError, OAuthError, UnauthorizedError
+
+    return isinstance(error, AuthorizationExpiredError | ForbiddenError | OAuthError | UnauthorizedError)
 
 
 def catalog_record(settings: LakeSettings) -> CatalogRecord | None:

@@ -93,6 +93,15 @@ async def test_a_rest_catalog_isnt_redirected_and_its_secret_stays(tmp_path, mon
     assert catalog.asked
 
 
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
+async def test_a_refused_sign_in_names_the_variables_that_have_the_token(tmp_path, status):
+    error = json.dumps({"error": {"message": "no", "type": "NotAuthorizedException", "code": int(status[:3])}}).encode()
+    async with hostile_store(said(error, "Content-Type: application/json", status=status)) as catalog:
+        with pytest.raises(ConfigError, match="refused the sign-in") as caught:
+            await asyncio.to_thread(open_lake, LakeSettings("iceberg", tmp_path, catalog.url))
+    assert "set PYICEBERG_CATALOG__ACS_INVENTORY__CREDENTIAL or " in str(caught.value)
+
+
 def files_of(store: HostileStore) -> BucketIO:
     return BucketIO({PLACE: place_in(store)})
 

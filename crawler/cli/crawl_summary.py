@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from crawler.cli.gap_text import print_scopes
+from crawler.cli.gap_text import print_gaps
 from crawler.cli.render import console, counted, duration_text, print_aligned, safe, size_text, status_text
 from crawler.cli.screen import Screen
 from crawler.cli.summary_bounds import group_values
@@ -48,10 +48,13 @@ def print_summary(summary: Mapping[str, Any]) -> None:
     """Print the tables, the incomplete scopes with their reasons, unknown fields, and one line of figures."""
     out = console()
     _print_tables(out, summary)
-    print_scopes(
+    scopes = summary["scopes"]
+    print_gaps(
         out,
-        summary["scopes"]["not_complete"],
-        total=summary["scopes"]["not_complete_total"],
+        scopes["not_complete"],
+        scopes.get("groups", ()),
+        total=scopes["not_complete_total"],
+        accepted=scopes.get("accepted_total", 0),
         known=summary["tables"],
         at=datetime.fromisoformat(summary["started_at"]),
     )
@@ -88,7 +91,7 @@ def print_numbers(out: Screen, columns: Sequence[str], rows: Sequence[Sequence[C
 
 
 def _row(name: str, entry: Mapping[str, int]) -> tuple[Cell, ...]:
-    share = f"{entry['scopes_complete']}/{entry['scopes']}"
+    share = f"{entry['scopes_complete']:,}/{entry['scopes']:,}"
     return (
         name,
         f"{entry['rows']:,}",
@@ -165,9 +168,9 @@ def _print_misfits(out: Screen, fields: Mapping[str, Mapping[str, int]]) -> None
 
 
 def _print_verdict(out: Screen, summary: Mapping[str, Any]) -> None:
-    by_status = ", ".join(f"{number} {status.replace('_', ' ')}" for status, number in _statuses(summary))
+    by_status = ", ".join(f"{number:,} {status.replace('_', ' ')}" for status, number in _statuses(summary))
     if accepted := summary["scopes"].get("accepted_total"):
-        by_status += f" ({accepted} of them accepted)"
+        by_status += f" ({accepted:,} of them accepted)"
     figures = (
         f"{counted(summary['rows'], 'row')} · {counted(summary['requests'], 'request')} · "
         f"{counted(summary['retries'], 'retry', 'retries')} · "

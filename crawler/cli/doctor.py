@@ -33,9 +33,13 @@ def doctor(common: CommonOptions, config_file: Path | None, uri: str | None, is_
     Checks the configuration, extras, credentials, endpoints, clock, permissions, output and free space, and prints what
     to fix. With --offline, checks the configuration, extras, a local output, free space and notices.
 
+    Lists that can be read share a line; --json has each of them.
+
     Exit codes: 0 no problems; 1 at least one problem; 2 the configuration can't be read.
     """
-    from crawler.cli.doctor_check import DoctorCheck
+    from dataclasses import replace
+
+    from crawler.cli.doctor_check import fold_lists
     from crawler.cli.doctor_checks import run_checks
     from crawler.run.system import System
 
@@ -45,11 +49,11 @@ def doctor(common: CommonOptions, config_file: Path | None, uri: str | None, is_
     system = System()
     common.start_logging(system.secrets)
     checks = run_async(lambda: run_checks(config, system, problem, is_offline=is_offline))
-    checks = [DoctorCheck(check.subject, common.hide(check.seen), common.hide(check.remedy)) for check in checks]
+    checks = [replace(check, seen=common.hide(check.seen), remedy=common.hide(check.remedy)) for check in checks]
     if as_json:
         print_json([check.value() for check in checks])
     else:
-        _print_checks(checks, is_offline=is_offline)
+        _print_checks(fold_lists(checks), is_offline=is_offline)
     return 0 if all(check.is_well for check in checks) else ExitCode.FAILURE
 
 
@@ -77,5 +81,8 @@ def _print_checks(checks: Sequence[DoctorCheck], *, is_offline: bool) -> None:
             out.print(safe(f"    {check.remedy}", "yellow"), soft_wrap=True)
     problems = sum(not check.is_well for check in checks)
     summary = f"{problems} {'problem' if problems == 1 else 'problems'} to fix."
+    # A configuration that a crawl refuses has no accounts to try.
+    if any(check.subject == "configuration" and not check.is_well for check in checks):
+        summary += " The network was not tested."
     well = "No problems found offline; the network was not tested." if is_offline else "No problems found."
     out.print(Text(summary, "red") if problems else Text(well, "green"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -202,7 +202,9 @@ def _check_hosts(session: Session, product: Product, regions: ProductRegions) ->
 
 
 async def _check_list(session: Session, identity: ResolvedAccount, operation: Operation, region_id: str) -> DoctorCheck:
-    subject = f"{operation.table} in {identity.label} {region_id}"
+    about = partial(
+        DoctorCheck, f"{operation.table} in {identity.label} {region_id}", table=operation.table, account=identity.label
+    )
     limit = {operation.paging.limit_key: "1"} if operation.paging.limit_key else {}
     query = operation.filled_query({"account_id": identity.account.id, "region_id": region_id})
     request = ApiRequest(
@@ -218,12 +220,12 @@ async def _check_list(session: Session, identity: ResolvedAccount, operation: Op
     try:
         answer = await session.client.call(request, identity.caller, channel, read_object, RequestCounts())
     except UnsupportedError as error:
-        return DoctorCheck(subject, f"not offered or not activated in this region ({error.code})")
+        return about(f"not offered or not activated in this region ({error.code})")
     except (ApiError, PaginationError) as error:
-        return DoctorCheck(subject, str(error), _remedy(error, operation.ram))
+        return about(str(error), _remedy(error, operation.ram))
     if operation.details is None or operation.table not in session.resolved.details:
-        return DoctorCheck(subject, "can be listed")
-    return await _check_details(session, identity, operation, operation.details, region_id, answer)
+        return about("can be listed")
+    return await _check_details(session, identity, operation, operation.details, region_id, answer, about)
 
 
 async def _check_details(
@@ -233,22 +235,22 @@ async def _check_details(
     details: Details,
     region_id: str,
     answer: Mapping[str, Any],
+    about: Callable[..., DoctorCheck],
 ) -> DoctorCheck:
     """Request the details of the first record of a list."""
-    subject = f"{operation.table} in {identity.account.id} {region_id}"
     names = record_names(answer, operation, details)
     if names is None:
-        return DoctorCheck(subject, f"can be listed; no record to try {details.action} with")
+        return about(f"can be listed; no record to try {details.action} with")
     target = Target(identity.account.id, region_id)
     channel = session.client.channel(*(identity.account.id, region_id), operation.product, details.action)
     request = detail_request(operation, details, target, names)
     try:
         await session.client.call(request, identity.caller, channel, read_object, RequestCounts())
     except VanishedError:
-        return DoctorCheck(subject, f"can be listed; no record to try {details.action} with")
+        return about(f"can be listed; no record to try {details.action} with")
     except (ApiError, PaginationError) as error:
-        return DoctorCheck(subject, f"{details.action}: {error}", _remedy(error, details.ram))
-    return DoctorCheck(subject, f"can be listed, with {details.action} for its details")
+        return about(f"{details.action}: {error}", _remedy(error, details.ram))
+    return about(f"can be listed, with {details.action} for its details")
 
 
 def record_names(answer: Mapping[str, Any], operation: Operation, details: Details) -> dict[str, str] | None:

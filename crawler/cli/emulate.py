@@ -233,10 +233,26 @@ def write_config(
         lines += [f'access_key_id = "${{{names[0]}}}"', f'access_key_secret = "${{{names[1]}}}"']
     lines += ["", "[endpoints]"]
     lines += [f"{product} = {_toml(url)}" for product, url in emulator.endpoints.items() if isinstance(url, str)]
-    for product, urls in emulator.endpoints.items():
-        if not isinstance(urls, str) and product in PRODUCTS:  # other products need the user's own schema files
+    for product, urls in _all_urls(emulator).items():
+        if product in PRODUCTS:  # other products need the user's own schema files
             lines += ["", f"[endpoints.{product}]", *(f"{region} = {_toml(url)}" for region, url in urls.items())]
     return "\n".join(lines) + "\n", environ
+
+
+def _all_urls(emulator: Emulator) -> dict[str, dict[str, str]]:
+    """Return product → region → URL, also of regions that have the product in the catalog and not in this cloud.
+
+    A crawl requests these if DescribeRegions is denied. They must not be the real cloud's hosts.
+    """
+    from crawler.catalog import load_catalog
+
+    products, ports = load_catalog().products, emulator.endpoints["fc"]
+    found = {key: dict(urls) for key, urls in emulator.endpoints.items() if not isinstance(urls, str)}
+    for key, urls in found.items():
+        known = products[key].endpoints if key in products else ()
+        if not isinstance(ports, str):
+            urls |= {region: url for region, url in ports.items() if region in known}
+    return found
 
 
 def _toml(value: str | Sequence[str]) -> str:

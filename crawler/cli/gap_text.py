@@ -28,6 +28,23 @@ _MAX_RULES = 40
 _LEAST_SUMMED = 4
 
 
+def print_gaps(
+    out: Screen,
+    reasons: Sequence[Reason],
+    groups: Sequence[Mapping[str, Any]],
+    *,
+    total: int,
+    accepted: int,
+    known: Iterable[str],
+    at: datetime,
+) -> None:
+    """Print the incomplete scopes: one by one if `reasons` are all of them, else by the groups of the summary."""
+    if total > len(reasons) and groups:
+        print_groups(out, groups, at)
+        reasons, total = [row for row in reasons if row.get("accepted_until")], accepted
+    print_scopes(out, reasons, total=total, known=known, at=at)
+
+
 def print_scopes(
     out: Screen,
     reasons: Sequence[Reason],
@@ -72,6 +89,36 @@ def _print_group(
     if more:
         out.print(f"… and {more:,} more; the ledger has all: `query` shows it as _scopes.")
     out.print()
+
+
+def print_groups(out: Screen, groups: Sequence[Mapping[str, Any]], at: datetime) -> None:
+    """Print incomplete scopes by the groups of a summary, which count all of them. `at` is the start of the crawl."""
+    if not groups:
+        return
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for group in groups:
+        code, others = group["error_code"], group["messages"] - 1
+        why = f"{code}: {group['message']}" if code else group["message"]
+        grid.add_row(status_text(group["status"]), safe(why))
+        if others:
+            grid.add_row("", safe(f"and {counted(others, 'other message')} with this code"))
+        if note := _note(group, at):
+            grid.add_row("", safe(note))
+        labels = [account_label(*pair) for pair in zip(group["account_ids"], group["account_names"], strict=True)]
+        accounts = _first_text(labels, group["accounts"], "account")
+        grid.add_row("", safe(f"{accounts} in {_first_text(group['region_ids'], group['regions'], 'region')}"))
+        grid.add_row("", safe(_first_text(group["table_names"], group["tables"], "table"), "bold"))
+    out.print(safe(f"Not complete: {counted(sum(group['scopes'] for group in groups), 'scope')}", "bold"))
+    out.print(grid)
+    out.print("The ledger has each of them: `query` shows it as _scopes.")
+    out.print()
+
+
+def _first_text(names: Sequence[str], number: int, noun: str) -> str:
+    more = number - len(names)
+    return f"{', '.join(names)} and {counted(more, f'more {noun}')}" if more > 0 else ", ".join(names)
 
 
 def print_accepted(out: Screen, rules: Sequence[Mapping[str, Any]], number_column: str) -> None:

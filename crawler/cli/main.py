@@ -229,6 +229,6 @@ def _error_value(common: CommonOptions, reason: str, exit_code: int) -> dict[str
     """Return the end of a command with an error as JSON values. The sentence has a bound, as the summary has."""
     value: dict[str, object] = {"exit_code": exit_code, "error": reason[:_MOST_REASON]}
     committed = common.exit_state.snapshot_ids
-    if common.exit_state.is_crawl or common.wants_json:
+    if common.exit_state.is_crawl or common.summed_command:
         value |= {"status": "unknown" if committed else "none", "snapshot_id": committed[-1] if committed else ""}
     return value

@@ -146,7 +146,10 @@ class CrawlWay:
                 raise
             import structlog
 
-            structlog.get_logger().info("nothing_resumed", reason=str(error).removeprefix("--resume: "))
+            from crawler.snapshot.folder.resume import START_OVER
+
+            reason = str(error).removeprefix("--resume: ").removesuffix(f"; {START_OVER}")
+            structlog.get_logger().info("nothing_resumed", reason=reason)
         return await self._crawl(config, system, monitor, resume=False)
 
     async def _crawl(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from crawler.cli.options import CommonOptions, common_options, config_option, js
 
 if TYPE_CHECKING:
     from crawler.snapshot import Manifest, SnapshotSummary
+    from crawler.snapshot.causes import Cause
 
 
 @click.group()
@@ -54,7 +56,7 @@ def _print_list(found: list[SnapshotSummary]) -> None:
             status_text(entry.status) if not entry.error else safe("unreadable", "red"),
             f"{entry.rows:,}",
             size_text(entry.bytes),
-            f"{entry.scopes - entry.not_complete}/{entry.scopes}",
+            f"{entry.scopes - entry.not_complete:,}/{entry.scopes:,}",
             _remark(entry),
         )
         for entry in found
@@ -93,18 +95,22 @@ def show_command(
     """
     import msgspec
 
-    from crawler.snapshot import read_manifest, resolve_snapshot
+    from crawler.snapshot import read_ledger, read_manifest, resolve_snapshot
 
+    causes: Sequence[Cause] = ()
     with reading():
         location = locate_output(common, config_file, uri)
         manifest = read_manifest(location, resolve_snapshot(location, snapshot_id or "newest"))
+        if not as_json and manifest.scopes.missing > len(manifest.scopes.not_complete):
+            causes = read_ledger(location, manifest).causes
     if as_json:
         print_json(msgspec.to_builtins(manifest))
     else:
-        _print_manifest(manifest)
+        _print_manifest(manifest, causes)
 
 
-def _print_manifest(manifest: Manifest) -> None:
+def _print_manifest(manifest: Manifest, causes: Sequence[Cause]) -> None:
+    """Print a manifest. `causes` are those of the ledger, if the manifest lists only the first scopes."""
     from crawler.cli.crawl_summary import (
         accepted_values,
         directory_value,
@@ -114,8 +120,9 @@ def _print_manifest(manifest: Manifest) -> None:
         shards_text,
         skipped_member_values,
     )
-    from crawler.cli.gap_text import accounts_text, print_accepted, print_scopes
+    from crawler.cli.gap_text import accounts_text, print_accepted, print_gaps
     from crawler.cli.render import console, counted, safe, size_text, status_text
+    from crawler.cli.summary_bounds import group_values
     from crawler.clock import iso_utc
 
     out = console()
@@ -133,10 +140,12 @@ def _print_manifest(manifest: Manifest) -> None:
     print_numbers(out, ("table", "rows", "files", "size"), rows)
     if names := manifest.account_names:
         out.print(safe(f"accounts: {accounts_text(list(names), names)}"), soft_wrap=True)
-    print_scopes(
+    print_gaps(
         out,
         [reason_value(row) for row in manifest.scopes.not_complete],
+        group_values(causes),
         total=manifest.scopes.missing,
+        accepted=manifest.scopes.accepted,
         known=manifest.tables,
         at=manifest.started_at,
     )
@@ -144,6 +153,6 @@ def _print_manifest(manifest: Manifest) -> None:
     print_skipped_members(out, directory_value(manifest.directory), skipped_member_values(manifest.left_out))
     if manifest.shards:
         out.print(safe(shards_text(Counter(entry.status for entry in manifest.shards))))
-    counts = ", ".join(f"{number} {status}" for status, number in manifest.scopes.by_status.items() if number)
+    counts = ", ".join(f"{number:,} {status}" for status, number in manifest.scopes.by_status.items() if number)
     accepted = f" ({manifest.scopes.accepted} of them accepted)" if manifest.scopes.accepted else ""
     out.print(safe(f"{counted(manifest.scopes.total, 'scope')}: {counts}{accepted}"))

@@ -92,7 +92,20 @@ def _of_date(root: OutputLocation, date: str, ids: Sequence[str]) -> str:
     if complete:
         return complete[0]
     others = f"; it has {', '.join(of_day[:_SHOWN])}, which {'is' if len(of_day) == 1 else 'are'} not complete"
-    raise UnknownSnapshotError(f"{root} has no complete snapshot of {date} (UTC){others if of_day else ''}")
+    missing = f"{root} has no complete snapshot of {date} (UTC){others if of_day else ''}"
+    raise UnknownSnapshotError(missing + _neighbours(root, date, ids))
+
+
+def _neighbours(root: OutputLocation, date: str, ids: Sequence[str]) -> str:
+    """Return which complete snapshots are the nearest to a day without one: of a month ago, any near day will do."""
+    before = (snapshot_id for snapshot_id in ids if snapshot_date(snapshot_id) < date)
+    after = (snapshot_id for snapshot_id in reversed(ids) if snapshot_date(snapshot_id) > date)
+    nearest = [
+        f"the {where} is {found}"
+        for where, side in (("last one before", before), ("first one after", after))
+        if (found := next((snapshot_id for snapshot_id in side if _complete(root, [snapshot_id])), ""))
+    ]
+    return f"; {', '.join(nearest)}" if nearest else ""
 
 
 def _by_prefix(root: OutputLocation, name: str, ids: Sequence[str]) -> str:

@@ -42,12 +42,10 @@ def crawl_day(day: int, folder: Path) -> None:
 
 
 def photograph(browser: Browser, page_file: Path, name: str, *, width: int, height: int, scheme: str) -> None:
-    """One picture, with the first finding open."""
+    """Take one picture of the top of the page."""
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
     page = context.new_page()
     page.goto(page_file.as_uri())
-    page.locator("#finding-anonymous_public_urls > summary").click()
-    page.mouse.move(0, 0)
     target = FOLDER / name
     page.screenshot(path=target)
     context.close()

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from crawler.cli import local_checks
+from crawler.cli.doctor_check import DoctorCheck, fold_lists
 from crawler.cli.doctor_checks import run_checks
 from crawler.cli.emulate import write_config
 from crawler.emulator import Cloud, CloudSpec, Deny, Refuse, serve
@@ -258,6 +259,42 @@ async def test_offline_nothing_is_sent(tmp_path):
         }
         assert here.cloud.requests.count() == 0
     assert found == {"configuration", "products", "output", "free space", "secrets", "retention"}
+
+
+@pytest.mark.parametrize("is_offline", [False, True])
+def test_a_configuration_that_a_crawl_refuses_leaves_the_network_out_and_says_so(tmp_path, is_offline):
+    (tmp_path / "config.toml").write_text('[[accounts]]\nid = "1000000000000001"\n[crawl]\ndetails = ["fc_layers"]\n')
+    done = command_server.run(["doctor", *(["--offline"] if is_offline else [])], cwd=tmp_path, env=os.environ)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1] == "1 problem to fix. The network was not tested."
+
+
+def test_lists_of_which_the_same_was_seen_share_a_line():
+    """Text only: --json has each check. A problem names its first accounts."""
+    ids = [str(1000000000000001 + number) for number in range(5)]
+    checks = [DoctorCheck("output", "can be written")]
+    for one in ids:
+        checks += [DoctorCheck(f"{t} in {one} x", "can be listed", table=t, account=one) for t in ("fc_a", "fc_b")]
+        checks.append(DoctorCheck(f"fc_c in {one} x", "denied", "Allow it.", table="fc_c", account=one))
+        checks.append(DoctorCheck(f"fc_d in {one} x", "denied", "Allow it.", table="fc_d", account=one))
+    checks.append(DoctorCheck(f"fc_e in {ids[0]} x", "not offered", table="fc_e", account=ids[0]))
+    folded = fold_lists(checks)
+    three = "1000000000000001, 1000000000000002, 1000000000000003 and 2 more accounts"
+    assert [(check.subject, check.seen, check.is_well) for check in folded] == [
+        ("output", "can be written", True),
+        ("2 lists in 5 accounts", "can be listed", True),
+        (f"fc_c in {three}", "denied", False),
+        (f"fc_d in {three}", "denied", False),
+        ("fc_e in 1000000000000001 x", "not offered", True),
+    ]
+
+
+async def test_the_text_of_the_command_has_a_line_for_all_lists(tmp_path):
+    async with site(tmp_path, fast_cloud(accounts=(BIG,))) as here:
+        checks = await run_checks(here.config(tables=TABLES), here.surroundings())
+    subjects = [check.subject for check in fold_lists(checks)]
+    assert f"2 lists in {BIG}" in subjects
+    assert LISTS.isdisjoint(subjects)
 
 
 async def test_notices_are_shown_without_the_secret_of_their_url(tmp_path):

@@ -16,6 +16,7 @@ from crawler.cli import emulate as command
 from crawler.cli.demo_cloud import table_counts
 from crawler.cli.emulate import wide_spec
 from crawler.config import load_config
+from crawler.config.resolve import endpoint_map
 from crawler.emulator import Cloud, CloudSpec, serve
 from tests.support.commands import ENVIRON, acs_inventory, emulated
 
@@ -54,6 +55,20 @@ async def test_a_wide_cloud_is_printed_in_few_lines_with_the_number_of_the_other
     assert lines[-1] == f"Crawl it: acs-inventory crawl --config {tmp_path / 'config.toml'}"
     config = load_config(tmp_path / "config.toml", {}, cwd=tmp_path)
     assert [account.id for account in config.accounts] == list(spec.accounts)
+
+
+async def test_no_host_of_the_configuration_is_the_real_clouds(capsys, tmp_path):
+    """Also where the cloud lacks a product that the catalog has there: a crawl asks if DescribeRegions is denied."""
+    await printed(DEFAULT, capsys, tmp_path / "config.toml")
+    config = load_config(tmp_path / "config.toml", {}, cwd=tmp_path)
+    endpoints = endpoint_map(config, load_catalog())
+    hosts = {
+        (key, region): endpoints.pattern(key, region)
+        for key, product in PRODUCTS.items()
+        for region in set(DEFAULT.regions) & set(product.endpoints)
+    }
+    assert ("opensearch", "cn-shanghai") in hosts
+    assert {url.rpartition(":")[0] for url in hosts.values()} == {"http://127.0.0.1"}
 
 
 async def test_the_configuration_of_a_wide_organization_has_one_account(capsys, tmp_path):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from crawler.catalog import load_catalog
-from crawler.cli.gap_text import accounts_text, causes, print_accepted, print_scopes, tables_text
+from crawler.cli.gap_text import accounts_text, causes, print_accepted, print_groups, print_scopes, tables_text
 from crawler.cli.screen import Screen
 from crawler.text import account_label, gap_note
 
@@ -29,6 +29,24 @@ def lines_of(reasons, **more):
     out = io.StringIO()
     print_scopes(Screen(out), reasons, **more)
     return out.getvalue().splitlines()
+
+
+def test_groups_of_a_wide_estate_count_all_accounts_regions_and_tables():
+    """The list of scopes ends after the first thousand, whose accounts and tables aren't all."""
+    group = {"status": "denied", "error_code": "Forbidden.RAM", "message": "no.", "messages": 3, "scopes": 50600}
+    group |= {"incomplete_since": "2026-11-28T02:00:00Z", "accounts": 200, "account_ids": [ACCOUNT]}
+    group |= {"account_names": ["payments"], "regions": 1, "region_ids": ["cn-hangzhou"], "tables": 23}
+    group |= {"table_names": OPENSEARCH[:2]}
+    out = io.StringIO()
+    print_groups(Screen(out), [group], NOW)
+    assert out.getvalue().splitlines()[:6] == [
+        "Not complete: 50,600 scopes",
+        "denied  Forbidden.RAM: no.",
+        "        and 2 other messages with this code",
+        "        since 2026-11-28, 3 days",
+        f"        payments ({ACCOUNT}) and 199 more accounts in cn-hangzhou",
+        f"        {', '.join(OPENSEARCH[:2])} and 21 more tables",
+    ]
 
 
 def test_a_whole_account_is_one_cause_although_a_region_lacks_a_product():

@@ -87,7 +87,7 @@ def test_help_of_a_command_is_that_of_its_option(tmp_path):
         (["tabels"], "Did you mean 'tables'?", "See `acs-inventory --help`."),
         (["snapshots", "lst"], "Did you mean 'list'?", "See `acs-inventory snapshots --help`."),
         (["diff", "--format", "markdwon"], "Did you mean 'markdown'?", "See `acs-inventory diff --help`."),
-        (["query"], "Missing argument 'SQL'.", "See `acs-inventory query --help`."),
+        (["export", "--to", "x.csv"], "Missing argument 'TABLE...'.", "See `acs-inventory export --help`."),
         (["crawl", "--shard", "0/2"], "--shard and --run belong together", "See `acs-inventory crawl --help`."),
     ],
 )

@@ -167,6 +167,17 @@ def test_scopes_that_a_manifest_does_not_list_are_counted(shown):
     assert "… and 12,344 more; the ledger has all: `query` shows it as _scopes." in lines
 
 
+def test_groups_stand_for_the_scopes_that_a_manifest_does_not_list(shown):
+    value = summary({}, [reason(ACCOUNTS[0], REGIONS[0], "fc_layers")])
+    group = {"status": "denied", "error_code": "Forbidden", "message": "no", "messages": 1, "scopes": 12_345}
+    group |= {"incomplete_since": "", "accounts": 200, "account_ids": [ACCOUNTS[0]], "account_names": [""]}
+    group |= {"regions": 1, "region_ids": [REGIONS[0]], "tables": 1, "table_names": ["fc_layers"]}
+    value["scopes"] |= {"not_complete_total": 12_345, "accepted_total": 0, "groups": [group]}
+    lines = shown(value)
+    assert lines.count("Not complete: 12,345 scopes") == 1
+    assert f"        {ACCOUNTS[0]} and 199 more accounts in {REGIONS[0]}" in lines
+
+
 def test_a_reason_that_names_its_own_place_is_the_same_in_every_place(shown):
     reasons = [
         reason(

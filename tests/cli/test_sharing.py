@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import anyio
 import click
 import pytest
+from structlog.testing import capture_logs
 
 from crawler.cli.crawl import crawl
 from crawler.cli.options import CommonOptions
@@ -21,6 +23,8 @@ from crawler.cli.sharing import (
     WorkersType,
     child_options,
 )
+from crawler.errors import CannotResumeError
+from crawler.snapshot.folder.resume import START_OVER
 from tests.support.commands import acs_inventory
 
 
@@ -136,6 +140,20 @@ def test_what_can_not_be_combined_is_refused_before_anything_is_read(tmp_path, a
 def test_resume_has_a_form_for_schedules(given, kept):
     with crawl.make_context("crawl", given) as context:
         assert context.params["resume"] == kept
+
+
+def test_a_schedule_is_not_told_to_leave_resume_out(monkeypatch):
+    """--resume=auto begins the new crawl itself."""
+
+    async def crawled(_way, _config, _system, _monitor, *, resume):
+        if resume:
+            raise CannotResumeError(f"--resume: ./out has no unfinished crawl; {START_OVER}")
+        return "result"
+
+    monkeypatch.setattr(CrawlWay, "_crawl", crawled)
+    with capture_logs() as lines:
+        assert anyio.run(CrawlWay("auto").crawl, None, None, None) == "result"
+    assert [(line["event"], line["reason"]) for line in lines] == [("nothing_resumed", "./out has no unfinished crawl")]
 
 
 def test_children_get_what_narrows_and_places_the_crawl():

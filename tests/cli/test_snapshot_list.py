@@ -34,6 +34,6 @@ def test_a_narrow_list_has_whole_ids_and_numbers(monkeypatch, width, has_sizes):
     for entry in ENTRIES:
         [record] = [found for found in records if entry.snapshot_id in found.splitlines()[0]]
         assert f" {entry.rows:,}" in record
-        assert f" {entry.scopes - entry.not_complete}/{entry.scopes}" in record
+        assert f" {entry.scopes - entry.not_complete:,}/{entry.scopes:,}" in record
     assert ("1.2 MB" in out) == has_sizes
     assert ("left out, since the terminal is too narrow: size\n" in out) == (not has_sizes)

@@ -378,6 +378,8 @@ def test_a_usage_error_is_one_line_of_json_where_json_is_asked_for(tmp_path, arg
     assert code == 2
     assert (said["event"], said["level"], said["exit_code"]) == ("summary", "error", 2)
     assert said["error"]
+    if {"crawl", "demo"} & set(arguments):
+        assert (said["status"], said["snapshot_id"]) == ("none", "")
     if "--json" in arguments:
         assert json.loads(out) == {name: said[name] for name in ("exit_code", "error", "status", "snapshot_id")}
     else:

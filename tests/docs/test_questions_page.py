@@ -104,9 +104,9 @@ def ask(snapshot, name):
 
 def as_cell(value):
     """A value of a query as a cell of the report."""
-    if hasattr(value, "strftime"):
-        return value.strftime("%Y-%m-%d %H:%M:%S") if hasattr(value, "hour") else str(value)
-    return value
+    if hasattr(value, "hour"):
+        return value.isoformat().replace("+00:00", "Z")
+    return str(value) if hasattr(value, "strftime") else value
 
 
 def test_every_question_is_a_finding_or_has_a_known_answer():

@@ -387,7 +387,7 @@ CASES: dict[str, Case] = ROLE_CASES | {
             ],
             "fc2_functions": [fc2("new2", created_time=START - DAY)],
         },
-        ["new", "created", "changed", "svc/new2", "2026-11-18 02:00:00"],
+        ["new", "created", "changed", "svc/new2", "2026-11-18T02:00:00Z"],
         ["old"],
     ),
     "nas_without_encryption": Case(
@@ -426,7 +426,7 @@ CASES: dict[str, Case] = ROLE_CASES | {
                 {"name": "unsaid"},
             ]
         },
-        ["soon", "2027-01-01 00:00:00"],
+        ["soon", "2027-01-01T00:00:00Z"],
         ["later", "never", "unsaid"],
     ),
     "opensearch_without_quota": Case(
@@ -476,7 +476,7 @@ CASES: dict[str, Case] = ROLE_CASES | {
                 {"instance_id": "hourly", "charge_type": "POSTPAY", "expired_time": START + DAY},
             ]
         },
-        ["soon", "over", "2026-11-20 02:00:00"],
+        ["soon", "over", "2026-11-20T02:00:00Z"],
         ["later", "never", "hourly"],
     ),
 }

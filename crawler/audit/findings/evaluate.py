@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from crawler.audit.database import create_view, session, unreadable_file
 from crawler.audit.findings.coverage import Assessment, Coverage, accepted_scopes, assess_coverage, fingerprint_note
+from crawler.audit.findings.files import shared_names
 from crawler.audit.findings.found_rows import FOUND, NO_ROWS, FoundRows, read_rows
 from crawler.audit.findings.owners import OWNER_TABLES, OWNER_TAGS, create_owners
 from crawler.audit.findings.subjects import FindingValue
@@ -32,6 +34,9 @@ MAX_ROWS = 2000
 # A column of a finding's SQL: why a row is undecided, null for a row that is found.
 UNDECIDED = "_unknown"
 _MAX_REASONS = 10
+
+_LONGEST_REASON = 600
+_MISSING_TABLE = re.compile(r"Table with name (\w+) does not exist")
 
 # DuckDB spills more memory to the session's temporary folder. What it can't spill is computed again without the limit.
 # Each thread has buffers for the columns that it reads.
@@ -101,26 +106,46 @@ def iterate_findings(
     for finding in findings:
         if finding.is_own:
             _check_tables(snapshot, finding, catalog)
-    accepted = accepted_scopes(snapshot)
+    accepted, tables = accepted_scopes(snapshot), _known_tables(snapshot, catalog)
     with _prepared(snapshot, findings, catalog, evaluation, _SETTINGS) as connection:
         for finding in findings:
             assessed = assess_coverage(snapshot, finding, accepted)
-            result = _evaluate_one(connection, snapshot, finding, assessed, evaluation, has_limit=True)
+            result = _evaluate_one(connection, snapshot, finding, assessed, evaluation, tables, has_limit=True)
             if result is None:
                 with _prepared(snapshot, [finding], catalog, evaluation, _WITHOUT_LIMIT) as unlimited:
-                    result = _evaluate_one(unlimited, snapshot, finding, assessed, evaluation, has_limit=False)
+                    result = _evaluate_one(unlimited, snapshot, finding, assessed, evaluation, tables, has_limit=False)
             if result is not None:
                 yield result
 
 
 def _check_tables(snapshot: OpenSnapshot, finding: Finding, catalog: Catalog) -> None:
     """Raise ConfigError for a table that neither the catalog nor the snapshot has: the finding could find nothing."""
-    known = {*catalog.operations, *snapshot.manifest.tables, *snapshot.ledger.by_table}
+    known = _known_tables(snapshot, catalog)
     for table in (*finding.tables, *finding.lookups):
         if table not in known:
-            near = get_close_matches(table, known, 1)
-            hint = f"did you mean {near[0]}?" if near else "`acs-inventory tables` lists all tables"
-            raise ConfigError(f"the finding {finding.name} names the table {table}, which doesn't exist; {hint}")
+            raise _table_error(finding, table, known)
+
+
+def _known_tables(snapshot: OpenSnapshot, catalog: Catalog) -> set[str]:
+    return {*catalog.operations, *snapshot.manifest.tables, *snapshot.ledger.by_table}
+
+
+def _table_error(finding: Finding, table: str, known: set[str]) -> ConfigError:
+    """Return the error for a table that doesn't exist, or that the SQL reads and the header doesn't name."""
+    subject = f"the finding {finding.name}"
+    if table.lower() in known:
+        hint = "add it to `-- tables:`, or to `-- lookups:` if rows are only looked up in it"
+        return ConfigError(f"{subject} reads the table {table}, which its header doesn't name; {hint}")
+    if table.lower() in shared_names():
+        return ConfigError(f"{subject} reads {table}, which its header doesn't name; add it to `-- with:`")
+    near = get_close_matches(table, known, 1)
+    hint = f"did you mean {near[0]}?" if near else "`acs-inventory tables` lists all tables"
+    return ConfigError(f"{subject} names the table {table}, which doesn't exist; {hint}")
+
+
+def _reason(message: str) -> str:
+    """Return DuckDB's reason with its candidates as one line, without the SQL that it repeats."""
+    return " ".join(message.partition("\n\nLINE ")[0].split())[:_LONGEST_REASON]
 
 
 @contextmanager
@@ -177,10 +202,14 @@ def _evaluate_one(
     finding: Finding,
     assessed: Assessment,
     evaluation: Evaluation,
+    tables: set[str],
     *,
     has_limit: bool,
 ) -> FindingResult | None:
-    """Return the result of a finding; None if it needs more memory than the connection's limit allows."""
+    """Return the result of a finding; None if it needs more memory than the connection's limit allows.
+
+    `tables` are those that a finding may name.
+    """
     import duckdb
 
     if assessed.coverage is Coverage.UNKNOWN:
@@ -197,8 +226,10 @@ def _evaluate_one(
             return None
         if not isinstance(error, (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)):
             snapshot.checked.check_hashes()
-        reason = str(error).splitlines()[0]
+        reason = _reason(str(error))
         if finding.is_own:
+            if (table := _MISSING_TABLE.search(reason)) is not None:
+                raise _table_error(finding, table[1], tables) from None
             raise ConfigError(f"the finding {finding.name} doesn't run on this snapshot: {reason}") from None
         gaps = (*assessed.gaps, f"its SQL doesn't run on this snapshot: {reason}")
         return FindingResult(finding, Coverage.UNKNOWN, gaps, has_unread=True)

@@ -150,6 +150,11 @@ def _split_header(text: str, where: str) -> tuple[dict[str, str], str]:
     return header, ""
 
 
+def shared_names() -> set[str]:
+    """Return the names of the common table expressions that a finding may have before its SQL."""
+    return {entry.name.removesuffix(".sql") for entry in resources(__package__).joinpath("shared").iterdir()}
+
+
 def _with_shared(names: Sequence[str], sql: str, where: str) -> str:
     """Return the SQL with the common table expressions of these shared files before its own."""
     shared = {entry.name: entry for entry in resources(__package__).joinpath("shared").iterdir()}

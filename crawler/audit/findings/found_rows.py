@@ -102,12 +102,12 @@ def _row(columns: tuple[str, ...], names: tuple[str, ...], own: int | None, valu
 
 
 def _cell_sql(name: str, kind: str) -> str:
-    """Return SQL that makes a column a cell value: timestamps as UTC text, lists of text joined, the rest as JSON."""
+    """Return SQL that makes a column a cell: instants as a query writes them, lists of text joined, others as JSON."""
     column = f"f.{quote_name(name)}"
     if kind in _CELL_TYPES:
         return column
     if kind == _INSTANT:
-        return f"strftime({column}, '%Y-%m-%d %H:%M:%S')"
+        return f"replace(strftime({column}, '%Y-%m-%dT%H:%M:%S.%f'), '.000000', '') || 'Z'"
     if kind == "VARCHAR[]":
         return f"array_to_string({column}, ', ')"
     if kind.startswith(("STRUCT", "MAP", "LIST")) or kind.endswith("]"):

@@ -28,7 +28,7 @@ _LARGEST_JSON = 2**53 - 1
 class FindingsHead:
     """The snapshot that findings are about, and the other one, from which their rows are new; empty for none.
 
-    `account_names` are the names of accounts by their ID.
+    `account_names` are the names of accounts by their ID. `is_verified`: each file is hashed before it is read.
     """
 
     snapshot_id: str
@@ -37,6 +37,7 @@ class FindingsHead:
     manifest_sha256: str
     against: str = ""
     account_names: Mapping[str, str] = field(default_factory=dict)
+    is_verified: bool = True
 
     @classmethod
     def of(cls, snapshot: OpenSnapshot, against: OpenSnapshot | None) -> FindingsHead:
@@ -49,6 +50,7 @@ class FindingsHead:
             snapshot.manifest_sha256,
             other,
             manifest.account_names,
+            snapshot.is_hashed,
         )
 
     def document(self) -> dict[str, Any]:
@@ -58,6 +60,7 @@ class FindingsHead:
             "status": self.status,
             "started_at": f"{self.started_at.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}",
             "manifest_sha256": self.manifest_sha256,
+            "verified": self.is_verified,
             "against": self.against or None,
         }
 

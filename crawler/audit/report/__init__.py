@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Report", "make_report"]
 
+# A longer title takes half of a phone's screen; the inventory lists all products.
+_MOST_PRODUCTS = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -102,8 +105,10 @@ def _header(manifest: Manifest, inventory: Inventory) -> Html:
 
 
 def title_of(inventory: Inventory) -> str:
-    """Return the title, which names all products that were crawled."""
+    """Return the title, which names the first products that were crawled, and how many more there are."""
     crawled = {table.product for table in inventory.tables}
     names = [product for product in inventory.products if product in crawled]
+    if len(names) > _MOST_PRODUCTS:
+        names[_MOST_PRODUCTS - 1 :] = [f"{len(names) - _MOST_PRODUCTS + 1} other products"]
     listed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
     return f"Inventory of {listed}" if listed else "Inventory"

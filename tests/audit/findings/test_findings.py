@@ -146,7 +146,7 @@ def test_a_finding_that_needs_more_memory_than_the_limit_has_its_result_all_the_
     large = mine("SELECT len(list(range)) AS number FROM range(8_000_000)")
     snapshot = write(tmp_path, {table: [] for table in TABLES})
     with evaluate._prepared(snapshot, [large], CATALOG, Evaluation(), limits) as connection:
-        assert evaluate._evaluate_one(connection, snapshot, large, WHOLE, Evaluation(), has_limit=True) is None
+        assert evaluate._evaluate_one(connection, snapshot, large, WHOLE, Evaluation(), set(), has_limit=True) is None
     outcomes = evaluate_findings(snapshot, [FINDINGS["no_tracing"], large, FINDINGS["shared_roles"]], CATALOG)
     assert [outcome.rows for outcome in outcomes] == [(), ((8_000_000,),), ()]
 
@@ -158,7 +158,9 @@ def test_nested_values_instants_and_lists_become_text_that_a_cell_can_hold(tmp_p
         "count(*) AS rows FROM fc_functions"
     )
     [outcome] = evaluate_findings(write(tmp_path, {"fc_functions": []}), [mine(sql)], CATALOG)
-    assert outcome.rows == (("2026-11-21 02:00:00", "2026-11-21", "a, b", '{"x":1}', '{"k":2}', "12.50", 3, True, 0),)
+    assert outcome.rows == (
+        ("2026-11-21T02:00:00.500000Z", "2026-11-21", "a, b", '{"x":1}', '{"k":2}', "12.50", 3, True, 0),
+    )
 
 
 def test_findings_come_by_severity_and_name():
@@ -298,8 +300,28 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
 )
 def test_an_own_finding_that_does_not_run_is_refused_and_reaches_nothing_else(tmp_path, sql):
     snapshot = write(tmp_path, {"fc_functions": [{"function_name": "f"}]})
-    with pytest.raises(ConfigError, match=r"the finding mine doesn't run on this snapshot: .+"):
+    with pytest.raises(ConfigError, match=r"the finding mine (doesn't run on this snapshot: .+|reads the table)"):
         evaluate_findings(snapshot, [mine(sql)], CATALOG)
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        (
+            "SELECT * FROM fc_triggers",
+            "reads the table fc_triggers, which its header doesn't name; add it to `-- tables:`",
+        ),
+        ("SELECT * FROM fc_trigers", "names the table fc_trigers, which doesn't exist; did you mean fc_triggers?"),
+        ("SELECT * FROM role_uses", "reads role_uses, which its header doesn't name; add it to `-- with:`"),
+        ("SELECT function_nam FROM fc_functions", 'Candidate bindings: "function_name"'),
+    ],
+)
+def test_an_own_finding_with_a_typo_is_refused_with_the_name_that_is_meant(tmp_path, sql, said):
+    snapshot = write(tmp_path, {"fc_functions": [{"function_name": "f"}]})
+    with pytest.raises(ConfigError) as refused:
+        evaluate_findings(snapshot, [mine(sql)], CATALOG)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

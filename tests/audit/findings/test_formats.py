@@ -66,6 +66,7 @@ def test_json_has_the_snapshot_and_each_finding_with_its_state_and_rows(snapshot
     document = json.loads("".join(parts))
     assert (document["snapshot_id"], document["started_at"]) == (SNAPSHOT, "2026-11-21T02:00:00Z")
     assert (document["manifest_sha256"], document["against"]) == (snapshot.manifest_sha256, None)
+    assert document["verified"] is True
     assert document["warnings"] == ["a warning"]
     states = {one["finding"]: (one["state"], one["open"], one["accepted"]) for one in document["findings"]}
     assert states == {

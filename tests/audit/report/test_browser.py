@@ -381,6 +381,18 @@ def test_findings_are_narrowed_to_an_owner(plain, open_page):
     assert page.locator("#finding-internet_without_vpc .result").inner_text().startswith("60")
 
 
+def test_paper_names_the_owner_whose_findings_it_has(plain, open_page):
+    page = open_page(plain)
+    page.emulate_media(media="print")
+    place = page.locator(".owners")
+    assert place.is_hidden()
+    page.emulate_media(media="screen")
+    page.get_by_label("Owner").select_option("payments")
+    page.emulate_media(media="print")
+    assert place.inner_text().startswith("Owner: payments. Only these rows of the findings are printed")
+    assert page.get_by_label("Owner").is_hidden()
+
+
 def test_an_address_of_a_finding_is_a_link_that_tells_nothing_to_its_host(hostile, open_page):
     page = open_page(hostile)
     open_all(page)

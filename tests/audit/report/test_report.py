@@ -339,6 +339,9 @@ def test_the_title_names_the_products_that_were_crawled(tmp_path):
     tables = {"fc_functions": [], "ram_roles": [], "opensearch_app_groups": []}
     named = "Function Compute 3.0, OpenSearch and Resource Access Management"
     assert title(report_of(write(tmp_path / "more", tables))) == f"Inventory of {named}"
+    many = tables | {"fc2_functions": [], "fcsandbox_teams": [], "searchengine_instances": []}
+    first = "Function Compute 3.0, Function Compute 2.0, OpenSearch"
+    assert title(report_of(write(tmp_path / "many", many))) == f"Inventory of {first} and 3 other products"
 
 
 def title(page):

@@ -212,6 +212,7 @@
     choice.append(make("option", "all", { value: "*" }), make("option", "without an owner", { value: "-" }));
     for (const [name] of JSON.parse(place.querySelector("script").textContent).rows) choice.append(make("option", name, { value: `=${name}` }));
     const note = make("span", "", { role: "status", class: "note" });
+    const printed = make("strong", "", { class: "on-paper", "aria-hidden": "true" });
     choice.addEventListener("change", () => {
       const owner = choice.value === "*" ? null : choice.value.slice(1);
       let count = 0;
@@ -228,9 +229,12 @@
         group.hidden = owner !== null && !group.querySelector("details.finding:not([hidden])");
       }
       note.textContent = owner === null ? "" : `${counts.format(count)} findings have rows of this owner; the others are hidden.`;
+      place.classList.toggle("chosen", owner !== null);
+      const whose = owner === "" ? "Without an owner" : `Owner: ${owner}`;
+      printed.textContent = owner === null ? "" : `${whose}. Only these rows of the findings are printed; the other sections cover all owners.`;
     });
     label.append(choice);
-    place.append(label, note);
+    place.append(label, note, printed);
   }
 
   themeButton();

@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ from crawler.run.preparation import PreparedCrawl
 from crawler.run.system import System
 from crawler.snapshot import OutputLocation, list_snapshots, open_lake
 from crawler.snapshot.lake.publish import require_extra
+from crawler.snapshot.layout import STAGING
 
 # A crawl stages its rows before it commits them, and a snapshot may grow.
 _SPACE_FACTOR = 3
@@ -123,6 +125,7 @@ async def _check_output(
     if is_offline and config.output.is_bucket:
         return [DoctorCheck("output", f"{config.output.uri} isn't tested offline"), *_check_scratch(0)]
     tables = prepared.schemas if prepared is not None else ()
+    made = [] if config.output.is_bucket else _missing_folders(config.output.path)
     try:
         async with open_bucket(config, system) as bucket:
             await try_output(config, bucket, tables)
@@ -138,6 +141,18 @@ async def _check_output(
         return [_unusable_output(config, str(unwrap_group(group)))]
     except CrawlError as error:
         return [_unusable_output(config, str(error))]
+    finally:
+        for folder in made:
+            with suppress(OSError):  # not there, or no longer empty
+                folder.rmdir()
+
+
+def _missing_folders(output: Path) -> list[Path]:
+    """Return the folders that trying the output makes, the deepest first.
+
+    They are removed again: a folder that root's doctor makes couldn't be written by the user that crawls.
+    """
+    return [folder for folder in (output / STAGING, output, *output.parents) if not os.path.lexists(folder)]
 
 
 def _unusable_output(config: Config, why: str) -> DoctorCheck:

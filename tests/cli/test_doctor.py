@@ -137,6 +137,19 @@ async def test_an_output_that_can_not_be_written_is_found(tmp_path):
     assert remedy == f"Make {tmp_path}/snapshots a folder that this user can write."
 
 
+async def test_folders_that_the_check_of_an_output_makes_are_removed_again(tmp_path):
+    kept, deep = tmp_path / "kept", tmp_path / "kept" / "a" / "b"
+    async with site(tmp_path, fast_cloud(accounts=(BIG,))) as here:
+        config = here.config(tables=TABLES, change=lambda text: text.replace(str(here.output), str(deep)))
+        for is_there in (False, True):
+            if is_there:
+                kept.mkdir()
+            checks = await run_checks(config, here.surroundings(), is_offline=True)
+            assert [check.seen for check in checks if check.subject == "output"] == [f"{deep} can be written"]
+            assert kept.exists() == is_there
+            assert not (kept / "a").exists()
+
+
 async def test_a_metrics_file_that_can_not_be_written_is_found(tmp_path):
     found = ill(await examined(tmp_path, more=f'\n[metrics]\ntextfile = "{tmp_path}/missing/acs.prom"\n'))
     [(subject, (_, remedy))] = found.items()

@@ -192,7 +192,7 @@ def _print_verdict(out: Screen, summary: Mapping[str, Any]) -> None:
         out.print(safe(shards_text(shards)))
     if status != "none":
         out.print(safe(f"in {summary['uri']}"), soft_wrap=True)
-        out.print(safe(f"manifest sha256:{summary.get('manifest_sha256', '')}"), soft_wrap=True)
+        out.print(safe(f"manifest SHA-256 {summary.get('manifest_sha256', '')}"), soft_wrap=True)
     if pruned := summary.get("pruned"):
         out.print(safe(f"[retention] removed {pruned} {'snapshot' if pruned == 1 else 'snapshots'}."))
 

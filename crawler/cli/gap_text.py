@@ -130,7 +130,7 @@ def print_accepted(out: Screen, rules: Sequence[Mapping[str, Any]], number_colum
     if not rows:
         return
     columns = ("account", "region", "tables", "until", number_column, "reason")
-    title = "Accepted gaps: they count as complete"
+    title = "Rules of [[accepted]]: their gaps count as complete"
     print_aligned(out, columns, rows, title=title, numbers=(number_column,), folding=("reason",), names=("tables",))
     if len(rules) > _MAX_RULES:
         out.print(f"… and {len(rules) - _MAX_RULES:,} more rules; --json lists all.")

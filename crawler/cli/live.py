@@ -41,13 +41,23 @@ async def live_display(monitor: CrawlMonitor) -> AsyncIterator[None]:
 
         async def refresh() -> None:
             while True:
-                live.update(view(monitor, time.monotonic() - started), refresh=True)
+                live.update(Folded(view(monitor, time.monotonic() - started)), refresh=True)
                 await anyio.sleep(1 / _REFRESHES_PER_S)
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(refresh)
             yield
             tasks.cancel_scope.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A display whose lines always fold. rich prints it together with a log line, and by that line's options."""
+
+    inner: Group
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from console.render(self.inner, options.update(no_wrap=False, overflow="fold"))
 
 
 def view(monitor: CrawlMonitor, elapsed_s: float) -> Group:

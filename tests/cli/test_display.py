@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import re
@@ -12,11 +13,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.text import Text
 
 from crawler.cli.crawl import ProgressSteps
-from crawler.cli.live import AccountBars, view
+from crawler.cli.live import AccountBars, Folded, view
+from crawler.cli.screen import Screen
 from crawler.run.progress import CrawlMonitor, CrawlProgress, ShardsProgress
 
 ROOT = Path(__file__).parents[2]
@@ -217,3 +220,17 @@ def test_each_tenth_of_the_scopes_is_a_step_once():
         progress.scopes_done = done
         seen += [done] if steps.is_next(progress) else []
     assert seen == list(range(4, 41, 4))
+
+
+def test_the_display_that_is_printed_with_a_log_line_is_whole_too(monkeypatch):
+    """rich prints the display together with a line above it, whose options forbid to fold."""
+    monkeypatch.setenv("COLUMNS", "60")
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    limits = "7 requests · 99/s · 3 throttled · 14.2 s · at least 3 min 20 s left by the rate limits"
+    screen = Screen(terminal)
+    with Live(Folded(Group(Text(limits))), console=screen, auto_refresh=False, transient=True):
+        terminal.truncate(0)
+        screen.print(Text("a line of the log"))
+        shown = " ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue()).replace("\0", "").split())
+    assert shown == f"a line of the log {limits}"

@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import click
@@ -333,6 +334,13 @@ def test_what_the_image_copies_is_there_and_not_ignored():
             for source in text.split()[:-1]:
                 assert (ROOT / source).exists()
                 assert f"!{source}" in ignored
+
+
+def test_the_image_copies_all_that_the_wheel_has():
+    """The build of a wheel fails if a file of [force-include] is missing."""
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    copied = {source for name, text in instructions() if name == "COPY" for source in text.split()[:-1]}
+    assert {*wheel["packages"], *wheel["force-include"]} <= copied
 
 
 # --- Kubernetes ------------------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ def test_an_output_with_too_long_a_name_is_exit_2_before_anything_is_asked(small
     """F55"""
     before = requests(small)
     done = small.crawl(tmp_path / ("x" * 256))
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.returncode, json.loads(done.stdout)["exit_code"]) == (2, 2)
     assert done.stderr.startswith("acs-inventory: [output] uri can't be used: can't make the output folder ")
     assert done.stderr.endswith(": File name too long\n")
     assert requests(small) == before

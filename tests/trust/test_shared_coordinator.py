@@ -204,7 +204,7 @@ def test_a_full_disk_under_a_worker_ends_the_crawl_with_its_sentence(fleet, tmp_
         return errno.ENOSPC if is_part else None
 
     ended = fleet.judged(root, judge, "--workers", "2", "--resume=auto")
-    assert (ended.returncode, ended.stdout) == (4, "")
+    assert (ended.returncode, json.loads(ended.stdout)["exit_code"]) == (4, 4)
     assert "No space left on device (ENOSPC)" in ended.stderr
     assert manifest_ids(root) == {fleet.old_id}
     done = fleet.run(folder_output(root), "--workers", "2", "--resume")
@@ -219,7 +219,7 @@ def test_credentials_that_a_bucket_refuses_to_a_worker_end_the_crawl_with_its_se
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(served(fake)) as environ:
         output = FakeOutput("s3://inventory", tmp_path / "copy", environ, store=fake)
         done = fleet.run(output, "--workers", "2")
-        assert (done.returncode, done.stdout) == (4, "")
+        assert (done.returncode, json.loads(done.stdout)["exit_code"]) == (4, 4)
         assert "403 AccessDenied" in done.stderr
         fake.fault = lambda *_: None
         output.age()

@@ -115,12 +115,12 @@ def test_a_process_with_another_configuration_is_refused_and_the_right_one_finis
     said = {}
     for options in others:
         done = fleet.run_shard(half, 1, 2, *options)
-        assert (done.returncode, done.stdout) == (2, "")
+        assert (done.returncode, json.loads(done.stdout)["exit_code"]) == (2, 2)
         assert f"this process can't share the run '{KEY}'" in done.stderr
         said[options] = done.stderr
     assert "another [crawl] tables" in said["--table", "fc_layers"]
     done = fleet.run_shard(half, 1, 3)
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.returncode, json.loads(done.stdout)["exit_code"]) == (2, 2)
     assert f"the run '{KEY}' has 2 shards, not 3" in done.stderr
     assert fleet.cloud.requests.count() == asked, "nothing was sent"
     assert fleet.run_shard(half, 1, 2).returncode == 0
@@ -131,7 +131,7 @@ def test_a_process_with_another_configuration_is_refused_and_the_right_one_finis
 def test_another_run_and_an_ordinary_crawl_wait_until_the_run_is_over(fleet, half):
     asked = fleet.cloud.requests.count()
     for done in (fleet.run_shard(half, 0, 2, key="another"), fleet.run(half), fleet.run(half, "--workers", "2")):
-        assert (done.returncode, done.stdout) == (11, ""), done.stderr
+        assert (done.returncode, json.loads(done.stdout)["exit_code"]) == (11, 11), done.stderr
         assert f"the run {KEY} (snapshot " in done.stderr
     assert fleet.cloud.requests.count() == asked, "nothing was sent"
     assert fleet.run_shard(half, 1, 2).returncode == 0

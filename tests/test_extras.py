@@ -1,4 +1,4 @@
-"""What the program says of a missing extra: a command that works, and never the name of this program on an index."""
+"""The message of a missing extra names a command that works, and never this program by its name on an index."""
 
 from __future__ import annotations
 

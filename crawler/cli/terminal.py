@@ -1,4 +1,4 @@
-"""What a terminal can show: colours, and a live display.
+"""The abilities of a terminal: colours, and a live display.
 
 `--color` decides, else NO_COLOR and FORCE_COLOR of the environment, else whether the stream is a terminal that knows
 colours (https://no-color.org, https://force-color.org, read 2026-12-01). Cheap to import.

@@ -39,7 +39,6 @@ class EarlierLedger:
     """
 
     def __init__(self, ledger: StoredLedger, started_at: datetime, *, is_last: bool) -> None:
-        self._name = ledger.name
         self._started_at = started_at
         self._rows = ledger.rows(("incomplete_since",), NOT_WHOLE if is_last else ())
         self._row: ScopeRow | None = None

@@ -248,11 +248,10 @@ class Ledger:
         figures.throttled += row.throttled
 
     def _judge(self, row: ScopeRow) -> None:
-        """Count a scope that isn't whole as accepted, or collect its cause."""
+        """Collect the cause of a scope that isn't whole, and count it if it is accepted."""
+        self._causes.add(row)
         if row.accepted_until:
             self.accepted[row.status] += 1
-        else:
-            self._causes.add(row)
 
     def revise(self, mark: Callable[[ScopeRow], None]) -> None:
         """Let `mark` change the gap's columns of each row of a scope that isn't whole, in order."""

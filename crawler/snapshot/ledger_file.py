@@ -133,7 +133,7 @@ class StoredLedger:
     def causes(self) -> Sequence[Cause]:
         """See `LedgerView.causes`."""
         columns = ("error_code", "error_message", "account_name", "accepted_until", "incomplete_since")
-        return list(Causes(row for row in self.rows(columns, NOT_WHOLE) if not row.accepted_until))
+        return list(Causes(self.rows(columns, NOT_WHOLE)))
 
     def check(self) -> None:
         """Read all rows. Raises OutputError as any reading."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _NAME = "acs-inventory"
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")
 _NOT_TAKEN = "the collector didn't take them; check the endpoint and the collector, or set OTEL_METRICS_EXPORTER=none"
-# What the resource of metrics and spans has, whatever the environment adds.
+# Attributes that the resource of metrics and spans always has; the environment adds others.
 RESOURCE = {"service.name": _NAME, "service.version": __version__, "cloud.provider": "alibaba_cloud"}
 
 

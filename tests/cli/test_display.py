@@ -122,14 +122,10 @@ def screen_after(written):
     return "\n".join(rows)
 
 
-@pytest.mark.parametrize("width", [60, 120])
-def test_the_display_on_a_terminal_shows_the_shards_and_leaves_nothing(tmp_path, width):
-    for shard, actions in enumerate(["signal 9\nwork", "work", "signal 9", "work"]):
-        (tmp_path / str(shard)).write_text(actions)
+def written_to_terminal(command, width):
+    """Run a command that must succeed, and return its stderr, which is a terminal of this width and 30 lines."""
     screen, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (30, width))
-    child = ROOT / "tests" / "support" / "protocol_child.py"
-    command = [sys.executable, "-c", SCRIPT, str(child), str(tmp_path)]
     own = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     environ = {**own, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color"}
     running = subprocess.Popen(command, stderr=terminal, stdout=subprocess.DEVNULL, env=environ)
@@ -140,11 +136,21 @@ def test_the_display_on_a_terminal_shows_the_shards_and_leaves_nothing(tmp_path,
             written += data
     os.close(screen)
     assert running.wait() == 0
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.decode())
+    return written.decode()
+
+
+@pytest.mark.parametrize("width", [60, 120])
+def test_the_display_on_a_terminal_shows_the_shards_and_leaves_nothing(tmp_path, width):
+    for shard, actions in enumerate(["signal 9\nwork", "work", "signal 9", "work"]):
+        (tmp_path / str(shard)).write_text(actions)
+    child = ROOT / "tests" / "support" / "protocol_child.py"
+    command = [sys.executable, "-c", SCRIPT, str(child), str(tmp_path)]
+    written = written_to_terminal(command, width)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written)
     assert "2 workers · 3 of 4 shards done · restarted 0 · lost 2" in " ".join(text.split())
     assert "30/40 scopes" in text
     assert max(len(line) for line in re.split(r"[\r\n]+", text)) <= width
-    left = " ".join(screen_after(written.decode()).split())
+    left = " ".join(screen_after(written).split())
     assert (left.count("shard_died"), left.count("shard_lost")) == (4, 1), "lines of the log stay"
     assert not re.search("workers|scopes", left), "and nothing else"
 
@@ -173,19 +179,8 @@ anyio.run(main)
 
 @pytest.mark.parametrize("width", [60, 100])
 def test_log_line_during_the_display_stands_above_it_whole_and_broken_between_words(width):
-    screen, terminal = pty.openpty()
-    termios.tcsetwinsize(terminal, (30, width))
-    own = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
-    environ = {**own, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color"}
-    running = subprocess.Popen([sys.executable, "-c", LOGGING], stderr=terminal, stdout=subprocess.DEVNULL, env=environ)
-    os.close(terminal)
-    written = b""
-    with suppress(OSError):  # the terminal's end
-        while data := os.read(screen, 65_536):
-            written += data
-    os.close(screen)
-    assert running.wait() == 0
-    shown = [line.rstrip() for line in screen_after(written.decode()).splitlines()]
+    written = written_to_terminal([sys.executable, "-c", LOGGING], width)
+    shown = [line.rstrip() for line in screen_after(written).splitlines()]
     assert max(map(len, shown)) <= width
     text = " ".join(" ".join(shown).split())
     reason = "STS answered SignatureDoesNotMatch (request C52543CE-D941-F329-D01C-E15360029BFC): the secret is wrong."

@@ -92,7 +92,7 @@ def sheet_names(tables: Sequence[str]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class PageTexts:
-    """What each printed page says of its origin: on the right above the rows, and on the left below them."""
+    """The origin that each printed page names: on the right above the rows, and on the left below them."""
 
     above: str
     below: str

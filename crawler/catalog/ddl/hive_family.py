@@ -9,6 +9,7 @@ from crawler.catalog.ddl.model import DescribedTable, ScriptRequest
 from crawler.catalog.ddl.reserved import quoted
 from crawler.catalog.ddl.text import (
     LATEST_FILE,
+    InDatabase,
     column_lines,
     escaped_text,
     full_name,
@@ -23,7 +24,7 @@ _COMMENT = " COMMENT {0}"
 
 
 @dataclass(frozen=True)
-class SparkDialect:
+class SparkDialect(InDatabase):
     """Spark SQL: a data source table. The view follows the file LATEST, which Spark can read as a table."""
 
     notes: tuple[str, ...] = (
@@ -33,11 +34,6 @@ class SparkDialect:
 
     def check(self, request: ScriptRequest) -> None:
         """See `Dialect.check`."""
-
-    def setup(self, request: ScriptRequest) -> Iterator[str]:
-        """See `Dialect.setup`."""
-        if request.schema:
-            yield f"CREATE DATABASE IF NOT EXISTS {quoted(request.schema, '`')}"
 
     def table(self, request: ScriptRequest, table: DescribedTable) -> Iterator[str]:
         """See `Dialect.table`."""
@@ -60,7 +56,7 @@ class SparkDialect:
 
 
 @dataclass(frozen=True)
-class HiveDialect:
+class HiveDialect(InDatabase):
     """Hive's DDL. The view needs a snapshot, since Hive reads folders only."""
 
     notes: tuple[str, ...] = (
@@ -72,11 +68,6 @@ class HiveDialect:
 
     def check(self, request: ScriptRequest) -> None:
         """See `Dialect.check`."""
-
-    def setup(self, request: ScriptRequest) -> Iterator[str]:
-        """See `Dialect.setup`."""
-        if request.schema:
-            yield f"CREATE DATABASE IF NOT EXISTS {quoted(request.schema, '`')}"
 
     def table(self, request: ScriptRequest, table: DescribedTable) -> Iterator[str]:
         """See `Dialect.table`."""
@@ -125,7 +116,7 @@ class MaxComputeDialect(HiveDialect):
 
 
 @dataclass(frozen=True)
-class AthenaDialect:
+class AthenaDialect(InDatabase):
     """Athena: partition projection by date, so that it needs no crawler and no repair.
 
     Only the date is a partition: IDs of snapshots can't be projected, and `snapshot_id` is a column of the files.
@@ -142,11 +133,6 @@ class AthenaDialect:
         """See `Dialect.check`."""
         if not request.location.startswith("s3://"):
             raise ConfigError("Athena reads Amazon S3 only: --location s3://BUCKET/PREFIX")
-
-    def setup(self, request: ScriptRequest) -> Iterator[str]:
-        """See `Dialect.setup`."""
-        if request.schema:
-            yield f"CREATE DATABASE IF NOT EXISTS {quoted(request.schema, '`')}"
 
     def table(self, request: ScriptRequest, table: DescribedTable) -> Iterator[str]:
         """See `Dialect.table`."""

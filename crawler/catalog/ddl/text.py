@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from crawler.catalog.ddl.model import DescribedTable, ScriptRequest
 from crawler.catalog.ddl.reserved import quoted
 from crawler.catalog.ddl.types import TypeNames, sql_type
 
 LATEST_FILE = "_snapshots/LATEST"
+
+
+class InDatabase:
+    """A dialect whose tables lie in a database of the script's schema, which the script creates."""
+
+    def setup(self, request: ScriptRequest) -> Iterator[str]:
+        """See `Dialect.setup`."""
+        if request.schema:
+            yield f"CREATE DATABASE IF NOT EXISTS {quoted(request.schema, '`')}"
 
 
 def plain_text(text: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from crawler.catalog.ddl.model import DescribedTable, ScriptRequest
 from crawler.catalog.ddl.reserved import quoted
 from crawler.catalog.ddl.text import (
+    InDatabase,
     column_lines,
     double_text,
     escaped_text,
@@ -58,7 +59,7 @@ class TrinoDialect:
 
 
 @dataclass(frozen=True)
-class StarRocksDialect:
+class StarRocksDialect(InDatabase):
     """StarRocks: file external tables, which need no catalog. `X_latest` is one over the folder of a snapshot."""
 
     notes: tuple[str, ...] = (
@@ -70,11 +71,6 @@ class StarRocksDialect:
 
     def check(self, request: ScriptRequest) -> None:
         """See `Dialect.check`."""
-
-    def setup(self, request: ScriptRequest) -> Iterator[str]:
-        """See `Dialect.setup`."""
-        if request.schema:
-            yield f"CREATE DATABASE IF NOT EXISTS {quoted(request.schema, '`')}"
 
     def table(self, request: ScriptRequest, table: DescribedTable) -> Iterator[str]:
         """See `Dialect.table`."""

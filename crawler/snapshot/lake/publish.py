@@ -32,7 +32,7 @@ _MODULES = {"iceberg": "pyiceberg", "delta": "deltalake"}
 
 @dataclass(frozen=True, slots=True)
 class LakeResult:
-    """What a publication did: how many tables moved, and in which time. `problems` are sentences for the user."""
+    """The result of a publication: how many tables moved, and in which time. `problems` are sentences for users."""
 
     format: str
     tables_moved: int

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import http.server
-import threading
-from contextlib import contextmanager
-
 import anyio
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -17,38 +12,8 @@ from crawler.snapshot import Status
 from crawler.telemetry.metric_export import export_metrics, is_wanted
 from crawler.telemetry.metrics import render
 from crawler.telemetry.push import push_metrics
+from tests.support.collector import receiver
 from tests.support.crawl_figures import figures, row
-
-
-@contextmanager
-def receiver(status=200):
-    """A collector or a Pushgateway on loopback; yields its URL and the calls: method, path, content type, body."""
-    calls = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-            if self.headers.get("Content-Encoding") == "gzip":
-                body = gzip.decompress(body)
-            calls.append((self.path, self.headers["Content-Type"], body))
-            self.send_response(status)
-            if status == 302:
-                self.send_header("Location", "/elsewhere")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *given):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", calls
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def crawl():

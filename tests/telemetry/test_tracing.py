@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
-import http.server
 import json
 import subprocess
 import sys
-import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +19,7 @@ from crawler.extras import how_to_install
 from crawler.snapshot import Status
 from crawler.telemetry import tracing
 from crawler.telemetry.tracing import chosen_exporter, export_spans
+from tests.support.collector import receiver
 from tests.support.crawl_figures import END, SNAPSHOT, START, figures, row
 
 ROOT = Path(__file__).parents[2]
@@ -172,38 +170,18 @@ print(export_spans(figures([row() for _ in range({number})]), SNAPSHOT, os.envir
 
 def test_a_collector_gets_every_span_of_a_large_crawl(tmp_path):
     """More than the SDK's queue holds, in a process of its own: exporters read the environment and leave threads."""
-    bodies = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            bodies.append(gzip.decompress(body) if self.headers["Content-Encoding"] == "gzip" else body)
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *given):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with receiver() as (url, calls):
         done = subprocess.run(
             [sys.executable, "-c", SENDER.format(root=str(ROOT), number=5000)],
-            env={"PATH": "", "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{server.server_port}"},
+            env={"PATH": "", "OTEL_EXPORTER_OTLP_ENDPOINT": url},
             cwd=tmp_path,
             capture_output=True,
             text=True,
             check=True,
             timeout=60,
         )
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
     assert done.stdout == "\n", done.stdout
-    requests = [ExportTraceServiceRequest.FromString(body) for body in bodies]
+    requests = [ExportTraceServiceRequest.FromString(body) for _, _, body in calls]
     found = [
         s for r in requests for resource in r.resource_spans for scope in resource.scope_spans for s in scope.spans
     ]
